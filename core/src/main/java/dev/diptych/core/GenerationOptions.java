@@ -1,0 +1,209 @@
+package dev.diptych.core;
+
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/**
+ * How an answer is drawn from the model's distribution. What is empty is filled in by the model
+ * ({@link UnifiedModel#defaults}); an empty seed is drawn at random and told in the result.
+ *
+ * @param maxTokens most text tokens of an answer, 1 to 1,000,000
+ * @param temperature divisor of the logits, 0 to 100; 0 means greedy
+ * @param topK keep the k likeliest tokens, 1 to 1,000,000
+ * @param topP keep the likeliest tokens whose probabilities sum to p, above 0 to 1
+ * @param repetitionPenalty divisor of positive and factor of negative logits of tokens already
+ *     written, above 0 to 10; 1 is none (CTRL, arXiv 1909.05858, section 4.1)
+ * @param greedy whether the likeliest token is always taken
+ * @param guidanceScale weight of the prompt in a picture, 0 to 100; 1 is the prompt alone without
+ *     guidance ({@code uncond + scale * (cond - uncond)})
+ * @param pictures how many pictures, 1 to 1024
+ * @param seed key of the random numbers, any long
+ */
+public record GenerationOptions(
+    OptionalInt maxTokens,
+    OptionalDouble temperature,
+    OptionalInt topK,
+    OptionalDouble topP,
+    OptionalDouble repetitionPenalty,
+    Optional<Boolean> greedy,
+    OptionalDouble guidanceScale,
+    OptionalInt pictures,
+    OptionalLong seed) {
+
+  /** Everything left to the model. */
+  public static final GenerationOptions DEFAULT = builder().build();
+
+  /** Checks every value that is present. */
+  public GenerationOptions {
+    within("maxTokens", maxTokens, 1, 1_000_000);
+    within("temperature", temperature, 0, 100, true);
+    within("topK", topK, 1, 1_000_000);
+    within("topP", topP, 0, 1, false);
+    within("repetitionPenalty", repetitionPenalty, 0, 10, false);
+    within("guidanceScale", guidanceScale, 0, 100, true);
+    within("pictures", pictures, 1, 1024);
+  }
+
+  /** {@return a builder with every value empty} */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** {@return a builder that starts from these values} */
+  public Builder toBuilder() {
+    Builder b = new Builder();
+    b.maxTokens = maxTokens;
+    b.temperature = temperature;
+    b.topK = topK;
+    b.topP = topP;
+    b.repetitionPenalty = repetitionPenalty;
+    b.greedy = greedy;
+    b.guidanceScale = guidanceScale;
+    b.pictures = pictures;
+    b.seed = seed;
+    return b;
+  }
+
+  /**
+   * Fills in what is empty here. A temperature without a word on greedy overrules a greedy default:
+   * who asks for a temperature wants samples.
+   */
+  public GenerationOptions orElse(GenerationOptions defaults) {
+    Optional<Boolean> greedyOrDefault =
+        greedy.isPresent() || temperature.isPresent() ? greedy : defaults.greedy;
+    return new GenerationOptions(
+        maxTokens.isPresent() ? maxTokens : defaults.maxTokens,
+        temperature.isPresent() ? temperature : defaults.temperature,
+        topK.isPresent() ? topK : defaults.topK,
+        topP.isPresent() ? topP : defaults.topP,
+        repetitionPenalty.isPresent() ? repetitionPenalty : defaults.repetitionPenalty,
+        greedyOrDefault,
+        guidanceScale.isPresent() ? guidanceScale : defaults.guidanceScale,
+        pictures.isPresent() ? pictures : defaults.pictures,
+        seed.isPresent() ? seed : defaults.seed);
+  }
+
+  /** {@return whether the likeliest token is always taken: by greedy, or by a temperature of 0} */
+  public boolean isGreedy() {
+    return greedy.orElse(false) || temperature.orElse(1) == 0;
+  }
+
+  private static void within(String name, OptionalInt value, int low, int high) {
+    if (value.isPresent() && (value.getAsInt() < low || value.getAsInt() > high)) {
+      throw new InvalidRequestException(
+          name + " is " + value.getAsInt() + "; expected " + low + " to " + high);
+    }
+  }
+
+  private static void within(
+      String name, OptionalDouble value, double low, double high, boolean lowIncluded) {
+    if (value.isEmpty()) {
+      return;
+    }
+    double v = value.getAsDouble();
+    if (!(v <= high) || !(lowIncluded ? v >= low : v > low)) {
+      throw new InvalidRequestException(
+          name
+              + " is "
+              + v
+              + "; expected "
+              + (lowIncluded ? "" : "above ")
+              + plain(low)
+              + " to "
+              + plain(high));
+    }
+  }
+
+  private static String plain(double v) {
+    return v == Math.rint(v) ? Long.toString((long) v) : Double.toString(v);
+  }
+
+  /** Collects options; {@link #build()} checks them. */
+  public static final class Builder {
+    private OptionalInt maxTokens = OptionalInt.empty();
+    private OptionalDouble temperature = OptionalDouble.empty();
+    private OptionalInt topK = OptionalInt.empty();
+    private OptionalDouble topP = OptionalDouble.empty();
+    private OptionalDouble repetitionPenalty = OptionalDouble.empty();
+    private Optional<Boolean> greedy = Optional.empty();
+    private OptionalDouble guidanceScale = OptionalDouble.empty();
+    private OptionalInt pictures = OptionalInt.empty();
+    private OptionalLong seed = OptionalLong.empty();
+
+    private Builder() {}
+
+    /** Most text tokens of an answer, 1 to 1,000,000. */
+    public Builder maxTokens(int maxTokens) {
+      this.maxTokens = OptionalInt.of(maxTokens);
+      return this;
+    }
+
+    /** Divisor of the logits, 0 to 100; 0 means greedy. */
+    public Builder temperature(double temperature) {
+      this.temperature = OptionalDouble.of(temperature);
+      return this;
+    }
+
+    /** Keep the k likeliest tokens, 1 to 1,000,000. */
+    public Builder topK(int topK) {
+      this.topK = OptionalInt.of(topK);
+      return this;
+    }
+
+    /** Keep the likeliest tokens whose probabilities sum to p, above 0 to 1. */
+    public Builder topP(double topP) {
+      this.topP = OptionalDouble.of(topP);
+      return this;
+    }
+
+    /** Penalty on tokens already written, above 0 to 10; 1 is none. */
+    public Builder repetitionPenalty(double repetitionPenalty) {
+      this.repetitionPenalty = OptionalDouble.of(repetitionPenalty);
+      return this;
+    }
+
+    /** Whether the likeliest token is always taken. */
+    public Builder greedy(boolean greedy) {
+      this.greedy = Optional.of(greedy);
+      return this;
+    }
+
+    /** Weight of the prompt in a picture, 0 to 100; 1 is no guidance. */
+    public Builder guidanceScale(double guidanceScale) {
+      this.guidanceScale = OptionalDouble.of(guidanceScale);
+      return this;
+    }
+
+    /** How many pictures, 1 to 1024. */
+    public Builder pictures(int pictures) {
+      this.pictures = OptionalInt.of(pictures);
+      return this;
+    }
+
+    /** Key of the random numbers: the same seed gives the same answer. */
+    public Builder seed(long seed) {
+      this.seed = OptionalLong.of(seed);
+      return this;
+    }
+
+    /**
+     * {@return the options}
+     *
+     * @throws InvalidRequestException if a value is outside its range
+     */
+    public GenerationOptions build() {
+      return new GenerationOptions(
+          maxTokens,
+          temperature,
+          topK,
+          topP,
+          repetitionPenalty,
+          greedy,
+          guidanceScale,
+          pictures,
+          seed);
+    }
+  }
+}

@@ -1,0 +1,137 @@
+package dev.diptych.core;
+
+import java.awt.image.BufferedImage;
+import java.util.Arrays;
+import java.util.Objects;
+
+/**
+ * A picture as the models see it: 8-bit sRGB without alpha, rows from the top, three bytes a pixel.
+ * Immutable. Files are read and written by {@code dev.diptych.tokenizers.ImageFile}, which applies
+ * EXIF orientation, colour profiles and alpha.
+ */
+public final class Image {
+  private final int width;
+  private final int height;
+  private final byte[] rgb;
+
+  private Image(int width, int height, byte[] rgb) {
+    this.width = width;
+    this.height = height;
+    this.rgb = rgb;
+  }
+
+  /**
+   * Copies raw pixels.
+   *
+   * @param width columns, at least 1
+   * @param height rows, at least 1
+   * @param rgb [height, width, 3] bytes, red first
+   * @throws InvalidImageException if a side is below 1 or the array has another length
+   */
+  public static Image of(int width, int height, byte[] rgb) {
+    Objects.requireNonNull(rgb, "rgb");
+    if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
+      throw new InvalidImageException(
+          "Cannot make a picture of "
+              + width
+              + "x"
+              + height
+              + " pixels\n  expected sides of at least 1 and "
+              + 3L * width * height
+              + " bytes (3 x width x height)\n  found    "
+              + rgb.length
+              + " bytes");
+    }
+    return new Image(width, height, rgb.clone());
+  }
+
+  /**
+   * Converts from AWT. Alpha is dropped, not blended: colours are taken as they stand.
+   *
+   * @param image any type; converted to sRGB by AWT
+   */
+  public static Image of(BufferedImage image) {
+    int width = image.getWidth();
+    int height = image.getHeight();
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+    int[] row = new int[width];
+    int at = 0;
+    for (int y = 0; y < height; y++) {
+      image.getRGB(0, y, width, 1, row, 0, width);
+      for (int x = 0; x < width; x++) {
+        rgb[at++] = (byte) (row[x] >> 16);
+        rgb[at++] = (byte) (row[x] >> 8);
+        rgb[at++] = (byte) row[x];
+      }
+    }
+    return new Image(width, height, rgb);
+  }
+
+  /** {@return the picture as {@link BufferedImage#TYPE_INT_RGB}} */
+  public BufferedImage toBufferedImage() {
+    BufferedImage image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    int[] row = new int[width];
+    for (int y = 0; y < height; y++) {
+      for (int x = 0; x < width; x++) {
+        row[x] = (red(x, y) << 16) | (green(x, y) << 8) | blue(x, y);
+      }
+      image.setRGB(0, y, width, 1, row, 0, width);
+    }
+    return image;
+  }
+
+  /** {@return columns} */
+  public int width() {
+    return width;
+  }
+
+  /** {@return rows} */
+  public int height() {
+    return height;
+  }
+
+  /** {@return a copy of the pixels, [height, width, 3], red first} */
+  public byte[] rgb() {
+    return rgb.clone();
+  }
+
+  /** {@return the red of a pixel, 0 to 255} */
+  public int red(int x, int y) {
+    return rgb[index(x, y)] & 0xff;
+  }
+
+  /** {@return the green of a pixel, 0 to 255} */
+  public int green(int x, int y) {
+    return rgb[index(x, y) + 1] & 0xff;
+  }
+
+  /** {@return the blue of a pixel, 0 to 255} */
+  public int blue(int x, int y) {
+    return rgb[index(x, y) + 2] & 0xff;
+  }
+
+  private int index(int x, int y) {
+    Objects.checkIndex(x, width);
+    Objects.checkIndex(y, height);
+    return 3 * (y * width + x);
+  }
+
+  /** Equal when size and every pixel are. */
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof Image that
+        && width == that.width
+        && height == that.height
+        && Arrays.equals(rgb, that.rgb);
+  }
+
+  @Override
+  public int hashCode() {
+    return 31 * (31 * width + height) + Arrays.hashCode(rgb);
+  }
+
+  @Override
+  public String toString() {
+    return "Image[" + width + "x" + height + "]";
+  }
+}

@@ -1,0 +1,9 @@
+package dev.diptych.core;
+
+/** What a part can be. */
+public enum Modality {
+  /** Words. */
+  TEXT,
+  /** Pictures. */
+  IMAGE
+}

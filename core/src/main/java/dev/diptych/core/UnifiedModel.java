@@ -1,0 +1,57 @@
+package dev.diptych.core;
+
+/**
+ * A model that reads and writes text and pictures. Immutable and shared by any number of threads;
+ * each conversation is a {@link Session} of its own.
+ */
+public interface UnifiedModel extends AutoCloseable {
+  /** {@return the model's name: its folder's, or its repository's} */
+  String name();
+
+  /** {@return what goes in and what comes out} */
+  Capabilities capabilities();
+
+  /** {@return the options that a request of this output gets where it leaves them open} */
+  GenerationOptions defaults(Output output);
+
+  /** {@return the question that {@link #caption} asks} */
+  String captionQuestion();
+
+  /**
+   * Begins a conversation.
+   *
+   * @throws IllegalStateException after {@link #close()}
+   */
+  Session newSession();
+
+  /** Answers one request in a session of its own. */
+  default GenerationResult generate(GenerationRequest request) {
+    try (Session session = newSession()) {
+      return session.generate(request);
+    }
+  }
+
+  /** Describes a picture in words. */
+  default String caption(Image image) {
+    return ask(image, captionQuestion());
+  }
+
+  /** Answers a question about a picture. */
+  default String ask(Image image, String question) {
+    return generate(GenerationRequest.builder().image(image).text(question).build()).text();
+  }
+
+  /** Draws a picture. */
+  default Image draw(String prompt) {
+    return generate(GenerationRequest.builder().text(prompt).output(Output.IMAGE).build())
+        .images()
+        .get(0);
+  }
+
+  /**
+   * Cancels the generations that are under way, waits until they have left native code, and frees
+   * the weights. Closing again does nothing.
+   */
+  @Override
+  void close();
+}
