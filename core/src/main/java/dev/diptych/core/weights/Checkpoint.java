@@ -1,0 +1,179 @@
+package dev.diptych.core.weights;
+
+import dev.diptych.core.CheckpointException;
+import dev.diptych.core.InvalidRequestException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The tensors of a checkpoint, in one file or many, safetensors or PyTorch state dicts. Everything
+ * that can be checked without the data is checked when it is opened. Safe for several threads;
+ * buffers stay valid after {@link #close()}.
+ */
+public final class Checkpoint implements AutoCloseable {
+  private final Path location;
+  private final List<TensorFile> files;
+  private final Map<String, TensorSpec> specs;
+  private final Map<String, TensorFile> fileOf;
+
+  private Checkpoint(Path location, List<TensorFile> files) {
+    this.location = location;
+    this.files = files;
+    Map<String, TensorSpec> specs = new LinkedHashMap<>();
+    Map<String, TensorFile> fileOf = new LinkedHashMap<>();
+    for (TensorFile file : files) {
+      for (TensorSpec spec : file.specs().values()) {
+        TensorSpec other = specs.put(spec.name(), spec);
+        if (other != null) {
+          throw new CheckpointException(
+              "Tensor " + Shown.name(spec.name()) + " is in two files, " + Shown.file(other.file())
+                  + " and " + Shown.file(spec.file()) + "; expected one");
+        }
+        fileOf.put(spec.name(), file);
+      }
+    }
+    this.specs = Collections.unmodifiableMap(specs);
+    this.fileOf = fileOf;
+  }
+
+  /**
+   * Opens the weights of a folder: {@code model.safetensors} or its shards, else {@code
+   * pytorch_model.bin} or its shards.
+   *
+   * @throws CheckpointException if there are none, or a file is damaged or not of its index
+   */
+  public static Checkpoint open(Path folder) {
+    CheckpointFiles found = CheckpointFiles.in(folder);
+    List<TensorFile> files = new ArrayList<>();
+    try {
+      for (Path file : found.files()) {
+        files.add(TensorFile.open(file));
+      }
+      Checkpoint checkpoint = new Checkpoint(folder, files);
+      found.check(
+          checkpoint.specs, files.stream().mapToLong(TensorFile::dataBytes).sum());
+      return checkpoint;
+    } catch (RuntimeException | Error e) {
+      files.forEach(TensorFile::close);
+      throw e;
+    }
+  }
+
+  /**
+   * Opens one file of weights: safetensors, or a state dict written by torch.save (.bin, .pth,
+   * .ckpt, .pt). The content decides, not the name.
+   *
+   * @throws CheckpointException if the file is damaged
+   * @throws dev.diptych.core.UnsupportedModelException if it is a program (TorchScript) or another
+   *     project's format
+   */
+  public static Checkpoint openFile(Path file) {
+    TensorFile opened = TensorFile.open(file);
+    try {
+      return new Checkpoint(file, List.of(opened));
+    } catch (RuntimeException | Error e) {
+      opened.close();
+      throw e;
+    }
+  }
+
+  /** {@return the folder or file that was opened} */
+  public Path location() {
+    return location;
+  }
+
+  /** {@return the names of all tensors, in file order} */
+  public Set<String> names() {
+    return specs.keySet();
+  }
+
+  /**
+   * {@return what is stored under a name}
+   *
+   * @throws CheckpointException if nothing is; the message has the nearest names
+   */
+  public TensorSpec spec(String name) {
+    TensorSpec spec = specs.get(name);
+    if (spec == null) {
+      List<String> nearest = Shown.nearest(name, specs.keySet());
+      throw new CheckpointException(
+          "No tensor " + Shown.name(name) + " in " + location + ", which has " + specs.size()
+              + (nearest.isEmpty() ? "" : "; nearest: " + Shown.some(nearest)));
+    }
+    return spec;
+  }
+
+  /** {@return the bytes of all tensors together; what several names share counts every time} */
+  public long totalBytes() {
+    return specs.values().stream().mapToLong(TensorSpec::bytes).sum();
+  }
+
+  /**
+   * Copies a tensor out of its file. A file that is cut meanwhile gives an error.
+   *
+   * @return the elements in row-major order, direct, little-endian
+   * @throws dev.diptych.core.ResourceLimitException if it is 2 GiB or more, or memory is short
+   */
+  public ByteBuffer read(String name) {
+    TensorSpec spec = spec(name);
+    return fileOf.get(name).read(spec, 0, spec.bytes());
+  }
+
+  /**
+   * Maps a tensor where its file allows it, without a copy; a strided tensor of a PyTorch file is
+   * copied. The file must not be cut while the buffer is used: that ends the process. Use {@link
+   * #read} for files that others may write.
+   *
+   * @return the elements in row-major order, direct, read-only, little-endian; not aligned in memory
+   * @throws dev.diptych.core.ResourceLimitException if it is 2 GiB or more
+   */
+  public ByteBuffer map(String name) {
+    TensorSpec spec = spec(name);
+    return fileOf.get(name).map(spec, 0, spec.bytes());
+  }
+
+  /**
+   * Copies rows of the first dimension, as {@link #read} does.
+   *
+   * @param firstRow the first row, ≥ 0
+   * @param rows how many, ≥ 0
+   */
+  public ByteBuffer readRows(String name, long firstRow, long rows) {
+    TensorSpec spec = spec(name);
+    long row = rowBytes(spec, firstRow, rows);
+    return fileOf.get(name).read(spec, firstRow * row, rows * row);
+  }
+
+  /**
+   * Maps rows of the first dimension, as {@link #map} does.
+   *
+   * @param firstRow the first row, ≥ 0
+   * @param rows how many, ≥ 0
+   */
+  public ByteBuffer mapRows(String name, long firstRow, long rows) {
+    TensorSpec spec = spec(name);
+    long row = rowBytes(spec, firstRow, rows);
+    return fileOf.get(name).map(spec, firstRow * row, rows * row);
+  }
+
+  private static long rowBytes(TensorSpec spec, long firstRow, long rows) {
+    long all = spec.shape().isEmpty() ? 0 : spec.shape().get(0);
+    if (firstRow < 0 || rows < 0 || rows > all - firstRow) {
+      throw new InvalidRequestException(
+          "Rows " + firstRow + " to " + firstRow + " + " + rows + " of " + Shown.name(spec.name())
+              + " are outside its shape " + spec.shape());
+    }
+    return all == 0 ? 0 : spec.bytes() / all;
+  }
+
+  @Override
+  public void close() {
+    files.forEach(TensorFile::close);
+  }
+}

@@ -1,0 +1,41 @@
+package dev.diptych.core.weights;
+
+import dev.diptych.core.CheckpointException;
+import java.nio.ByteBuffer;
+import java.nio.file.Path;
+import java.util.Map;
+
+/** One file of tensors. Ranges are in bytes of the tensor's data in row-major order. */
+interface TensorFile extends AutoCloseable {
+
+  static TensorFile open(Path path) {
+    FileBytes file = FileBytes.open(path);
+    try {
+      byte[] start = file.bytes(0, (int) Math.min(FileKind.PROBE_BYTES, file.size()));
+      switch (FileKind.of(path, start)) {
+        case TORCH_ZIP:
+          throw new CheckpointException(Shown.file(path) + " is a torch.save file");
+        default:
+          return SafetensorsFile.open(file);
+      }
+    } catch (RuntimeException | Error e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  Path path();
+
+  /** In the order of the data. */
+  Map<String, TensorSpec> specs();
+
+  /** Bytes of data, shared storage counted once. */
+  long dataBytes();
+
+  ByteBuffer read(TensorSpec spec, long from, long length);
+
+  ByteBuffer map(TensorSpec spec, long from, long length);
+
+  @Override
+  void close();
+}

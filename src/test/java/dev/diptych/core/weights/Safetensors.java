@@ -1,0 +1,44 @@
+package dev.diptych.core.weights;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** Writes safetensors files byte by byte, right ones and wrong ones. */
+final class Safetensors {
+  private Safetensors() {}
+
+  static Path write(Path file, String header, int dataBytes) {
+    byte[] data = new byte[dataBytes];
+    for (int i = 0; i < dataBytes; i++) {
+      data[i] = (byte) i;
+    }
+    byte[] utf8 = header.getBytes(StandardCharsets.UTF_8);
+    return write(file, utf8.length, utf8, data);
+  }
+
+  static Path write(Path file, long headerLength, byte[] header, byte[] data) {
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + header.length + data.length).order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(headerLength).put(header).put(data);
+    return write(file, all.array());
+  }
+
+  static Path write(Path file, byte[] bytes) {
+    try {
+      return Files.write(file, bytes);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** One entry of a header, with quotes where the pieces are not JSON themselves. */
+  static String entry(String name, String dtype, String shape, String offsets) {
+    return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape
+        + ",\"data_offsets\":" + offsets + "}";
+  }
+}
