@@ -1,0 +1,2 @@
+package dev.diptych.core.engine;
+final class WeightLoader {}

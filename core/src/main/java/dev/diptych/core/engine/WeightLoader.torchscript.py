@@ -1,0 +1,9 @@
+class WeightLoader(Module):
+    def empty(self, shape: List[int], dtype: int, like: Tensor) -> Tensor:
+        return torch.empty(shape, dtype=dtype, device=like.device)
+
+    def write(self, target: Tensor, first: int, raw: Tensor, stored: int) -> Tensor:
+        # raw: [n * size] int8, the bytes of n numbers of dtype `stored`; written from number `first`
+        x = torch.view_copy(raw, dtype=stored)
+        target.view(-1).narrow(0, first, x.shape[0]).copy_(x)
+        return target

@@ -1,0 +1,36 @@
+def guide(logits: Tensor, scale: float) -> Tensor:
+    # logits: [2N, V], conditional rows before unconditional ones -> [N, V]
+    cond, uncond = logits.chunk(2)
+    return uncond + scale * (cond - uncond)
+
+
+def penalise(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
+    # logits: [N, V], seen: [M] ids -> [N, V]; CTRL (arXiv 1909.05858), section 4.1
+    at = seen.unsqueeze(0).expand(logits.shape[0], seen.shape[0])
+    score = logits.gather(1, at)
+    score = torch.where(score < 0, score * penalty, score / penalty)
+    return logits.scatter(1, at, score)
+
+
+def sample(logits: Tensor, greedy: bool, temperature: float, top_k: int, top_p: float,
+        bits: Tensor) -> Tensor:
+    # logits: [N, V] float32, bits: [N] int64 uniform in [0, 2^53) -> [N] ids, -1 where a row of
+    # logits is not finite. Temperature, then top-k (0: all), then top-p, then the inverse of the
+    # cumulative distribution in float64, so that one number a token decides.
+    if greedy:
+        ids = logits.argmax(-1)
+    else:
+        l = logits / temperature
+        if top_k > 0 and top_k < l.shape[1]:
+            least = torch.topk(l, top_k)[0][:, -1:]
+            l = l.masked_fill(l < least, -inf)
+        if top_p < 1.0:
+            ordered, order = torch.sort(l, -1)
+            drop = torch.softmax(ordered, -1).cumsum(-1) <= 1.0 - top_p
+            drop[:, -1:] = False
+            l = l.masked_fill(drop.scatter(1, order, drop), -inf)
+        total = torch.softmax(l.double(), -1).cumsum(-1)
+        threshold = (bits.double().unsqueeze(1) + 0.5) * (2.0 ** -53) * total[:, -1:]
+        ids = (total <= threshold).sum(-1).clamp_max(logits.shape[1] - 1)
+    finite = torch.isfinite(logits).all(-1)
+    return torch.where(finite, ids, torch.full_like(ids, -1))

@@ -1,0 +1,2 @@
+package dev.diptych.models.janus;
+public final class JanusModel {}
