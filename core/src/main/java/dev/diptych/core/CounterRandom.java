@@ -28,15 +28,14 @@ public final class CounterRandom {
   }
 
   /**
-   * {@return a number uniform in (0, 1), 53 bits}
+   * {@return 53 uniform bits, 0 to 2^53 - 1}
    *
    * @param picture index of the picture or answer
    * @param position index of the token or step
    */
-  public double uniform(int picture, long position) {
+  public long bits(int picture, long position) {
     int[] words = block(picture, 0, (int) position, (int) (position >>> 32));
-    long bits = ((words[0] & 0xffffffffL) << 21) ^ ((words[1] & 0xffffffffL) >>> 11);
-    return (bits + 0.5) * 0x1p-53;
+    return ((words[0] & 0xffffffffL) << 21) | ((words[1] & 0xffffffffL) >>> 11);
   }
 
   /** Four 32-bit words of one counter. */

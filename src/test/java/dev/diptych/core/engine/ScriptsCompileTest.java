@@ -20,7 +20,7 @@ class ScriptsCompileTest {
     List<String> shared =
         scripts().stream().filter(s -> s.startsWith("core/nn/")).toList();
     List<String> twins = scripts().stream().filter(s -> !s.startsWith("core/nn/")).toList();
-    assertThat(twins).contains("models/janus/JanusModel", "core/engine/WeightLoader");
+    assertThat(twins).contains("models/janus/JanusTransformer", "core/engine/WeightLoader");
 
     try (TorchDevice device = TorchDevice.open(DeviceChoice.CPU)) {
       for (String twin : twins) {

@@ -134,6 +134,11 @@ public final class TorchDevice implements AutoCloseable {
     return new Value(this, IValue.from(value), null);
   }
 
+  /** Makes a List[int] argument. */
+  public Value ints(long... values) {
+    return new Value(this, IValue.listFrom(values), null);
+  }
+
   /** Makes a str argument. */
   public Value of(String value) {
     return new Value(this, IValue.from(value), null);

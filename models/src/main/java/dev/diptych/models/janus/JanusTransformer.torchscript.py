@@ -1,7 +1,7 @@
 # Tensor names are those of the HF-native layout; the original layout is renamed when it is bound.
 
 
-class JanusModel(Module):
+class JanusTransformer(Module):
     def mlp_gelu(self, x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
         # fc1, then GELU (erf) and a linear for each hidden layer; x: [..., C] -> [..., D]
         x = torch.linear(x, w[p + "fc1.weight"], w[p + "fc1.bias"])
@@ -136,7 +136,8 @@ class JanusModel(Module):
         # embeds: [1, T, D], features: [N, P, D], positions: [N*P] -> [1, T, D]
         return embeds.index_copy(1, positions, features.flatten(0, 1).unsqueeze(0))
 
-    def slice(self, embeds: Tensor, first: int, length: int) -> Tensor:
+    def narrow(self, embeds: Tensor, first: int, length: int) -> Tensor:
+        # [B, T, D] -> [B, length, D]
         return embeds.narrow(1, first, length)
 
     def prefill(self, embeds: Tensor, cache: List[Tensor], rope: Tensor, pos: int, head_dim: int,
@@ -194,18 +195,16 @@ class JanusModel(Module):
 
     def hidden_states(self, embeds: Tensor, cache: List[Tensor], rope: Tensor, head_dim: int,
             eps: float, w: Dict[str, Tensor]) -> Tensor:
-        # embeds: [B, T, D] -> [L + 1, B, T, D] float32: embeddings, every layer but the last as it
-        # leaves, the last after the final norm (as transformers numbers them)
+        # embeds: [B, T, D] -> [L + 2, B, T, D] float32: embeddings, every layer, the final norm
         here = rope.narrow(1, 0, embeds.shape[1])
         states = [embeds.float()]
         h = embeds
-        layers = len(cache) // 2
-        for i in range(layers):
+        for i in range(len(cache) // 2):
             p = "model.language_model.layers." + str(i) + "."
             h = self.decoder_layer(h, w, p, cache[2 * i], cache[2 * i + 1], here, 0, head_dim, eps)
-            if i == layers - 1:
-                h = __torch__.core.nn.norm.rms_norm(h, w["model.language_model.norm.weight"], eps)
             states.append(h.float())
+        norm = w["model.language_model.norm.weight"]
+        states.append(__torch__.core.nn.norm.rms_norm(h, norm, eps).float())
         return torch.stack(states)
 
     def all_logits(self, embeds: Tensor, cache: List[Tensor], rope: Tensor, head_dim: int,

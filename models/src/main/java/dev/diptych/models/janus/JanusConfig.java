@@ -1,0 +1,307 @@
+package dev.diptych.models.janus;
+
+import dev.diptych.core.CheckpointException;
+import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.core.weights.JsonMap;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What config.json says, in either published layout. Keys that the sparse files leave out have the
+ * defaults of transformers' {@code LlamaConfig} and {@code JanusConfig}
+ * (huggingface/transformers v5.18.0). The original layout tells no sizes of the vision tower: they
+ * are read off its tensors.
+ *
+ * @param layout which names the tensors have
+ * @param text the language model
+ * @param vision the vision tower
+ * @param imageTokens tokens of one picture, read or drawn
+ * @param generation the side that draws
+ * @param vq the {@code vq_config} of the HF-native layout; the original layout has none
+ */
+record JanusConfig(
+    Layout layout,
+    Text text,
+    Vision vision,
+    int imageTokens,
+    Generation generation,
+    Optional<JsonMap> vq) {
+
+  /** The two published layouts. */
+  enum Layout {
+    /** {@code JanusForConditionalGeneration} of transformers. */
+    HF,
+    /** {@code MultiModalityCausalLM} of deepseek-ai/Janus. */
+    ORIGINAL
+  }
+
+  /** Llama. */
+  record Text(
+      int vocabSize,
+      int hiddenSize,
+      int intermediateSize,
+      int numHiddenLayers,
+      int numAttentionHeads,
+      int numKeyValueHeads,
+      int headDim,
+      int maxPositionEmbeddings,
+      double rmsNormEps,
+      double ropeTheta,
+      boolean attentionBias,
+      boolean mlpBias) {
+
+    static Text read(JsonMap json) {
+      int hidden = json.integerOr("hidden_size", 4096, 1, 1 << 20);
+      int heads = json.integerOr("num_attention_heads", 32, 1, 1 << 16);
+      int kvHeads = json.integerOr("num_key_value_heads", heads, 1, 1 << 16);
+      if (!json.has("head_dim") && hidden % heads != 0) {
+        throw json.refuse("hidden_size", "a multiple of num_attention_heads " + heads);
+      }
+      int headDim = json.integerOr("head_dim", hidden / heads, 2, 1 << 16);
+      if (heads % kvHeads != 0) {
+        throw json.refuse(
+            "num_key_value_heads", "a divisor of num_attention_heads " + heads);
+      }
+      if (headDim % 2 != 0) {
+        throw json.refuse("head_dim", "an even number, for rotary positions");
+      }
+      if (!json.stringOr("hidden_act", "silu").equals("silu")) {
+        throw unsupported(json, "hidden_act", json.string("hidden_act"), "silu");
+      }
+      return new Text(
+          json.integerOr("vocab_size", 32000, 1, 1 << 24),
+          hidden,
+          json.integerOr("intermediate_size", 11008, 1, 1 << 22),
+          json.integerOr("num_hidden_layers", 32, 1, 4096),
+          heads,
+          kvHeads,
+          headDim,
+          json.integerOr("max_position_embeddings", 2048, 1, 1 << 24),
+          json.numberOr("rms_norm_eps", 1e-6, 1e-12, 1),
+          ropeTheta(json),
+          json.boolOr("attention_bias", false),
+          json.boolOr("mlp_bias", false));
+    }
+
+    private static double ropeTheta(JsonMap json) {
+      for (String key : List.of("rope_scaling", "rope_parameters")) {
+        if (json.has(key) && json.kind(key) == JsonMap.Kind.OBJECT) {
+          JsonMap rope = json.object(key);
+          String type = rope.stringOr("rope_type", rope.stringOr("type", "default"));
+          if (!type.equals("default")) {
+            throw unsupported(rope, "rope_type", type, "default");
+          }
+          if (rope.has("rope_theta")) {
+            return rope.number("rope_theta", 1, 1e12);
+          }
+        }
+      }
+      return json.numberOr("rope_theta", 10000, 1, 1e12);
+    }
+  }
+
+  /** SigLIP without a class token. */
+  record Vision(
+      int imageSize,
+      int patchSize,
+      int hiddenSize,
+      int numHiddenLayers,
+      int numAttentionHeads,
+      int intermediateSize,
+      boolean attentionBias,
+      double layerNormEps,
+      int alignerHiddenLayers) {
+
+    /** {@return patches of one picture} */
+    int patches() {
+      return (imageSize / patchSize) * (imageSize / patchSize);
+    }
+
+    int headDim() {
+      return hiddenSize / numAttentionHeads;
+    }
+
+    static Vision read(JsonMap json) {
+      int hidden = json.integerOr("hidden_size", 1024, 1, 1 << 20);
+      int heads = json.integerOr("num_attention_heads", 16, 1, 1 << 16);
+      if (hidden % heads != 0) {
+        throw json.refuse("hidden_size", "a multiple of num_attention_heads " + heads);
+      }
+      if (json.boolOr("use_qk_norm", false)) {
+        throw unsupported(json, "use_qk_norm", "true", "false");
+      }
+      if (!json.stringOr("hidden_act", "gelu").equals("gelu")) {
+        throw unsupported(json, "hidden_act", json.string("hidden_act"), "gelu");
+      }
+      return new Vision(
+          json.integerOr("image_size", 384, 1, 1 << 16),
+          json.integerOr("patch_size", 16, 1, 1 << 12),
+          hidden,
+          json.integerOr("num_hidden_layers", 24, 1, 4096),
+          heads,
+          (int) (hidden * json.numberOr("mlp_ratio", 4.0, 0.01, 1024)),
+          json.boolOr("attention_bias", true),
+          json.numberOr("layer_norm_eps", 1e-6, 1e-12, 1),
+          json.integerOr("depth", 2, 1, 64) - 1);
+    }
+
+    /** SigLIP as timm names it: every size but the number of heads shows in the shapes. */
+    static Vision infer(JsonMap params, Checkpoint checkpoint) {
+      String tower = "vision_model.vision_tower.";
+      List<Long> patch = checkpoint.spec(tower + "patch_embed.proj.weight").shape();
+      List<Long> fc1 = checkpoint.spec(tower + "blocks.0.mlp.fc1.weight").shape();
+      if (patch.size() != 4 || fc1.size() != 2) {
+        throw new CheckpointException(
+            "Cannot read the sizes of the vision tower off its tensors\n  expected"
+                + " patch_embed.proj.weight [D, 3, Y, X] and blocks.0.mlp.fc1.weight [F, D]\n"
+                + "  found    "
+                + patch
+                + " and "
+                + fc1);
+      }
+      int hidden = Math.toIntExact(patch.get(0));
+      if (hidden % HEAD_DIM != 0) {
+        throw new UnsupportedModelException(
+            "The vision tower is "
+                + hidden
+                + " wide; expected a multiple of "
+                + HEAD_DIM
+                + ", the head width of every SigLIP in this layout");
+      }
+      if (!params.stringOr("select_feature", "same").equals("same")) {
+        throw unsupported(params, "select_feature", params.string("select_feature"), "same");
+      }
+      if (params.integerOr("select_layer", -1, -4096, 4096) != -1) {
+        throw params.refuse("select_layer", "-1, the last layer");
+      }
+      int layers = 0;
+      while (checkpoint.names().contains(tower + "blocks." + layers + ".norm1.weight")) {
+        layers++;
+      }
+      int aligner = 0;
+      while (checkpoint.names().contains("aligner.layers." + 2 * (aligner + 1) + ".weight")) {
+        aligner++;
+      }
+      return new Vision(
+          params.integerOr("image_size", 384, 1, 1 << 16),
+          Math.toIntExact(patch.get(2)),
+          hidden,
+          layers,
+          hidden / HEAD_DIM,
+          Math.toIntExact(fc1.get(0)),
+          true,
+          1e-6,
+          aligner);
+    }
+
+    // SigLIP-B, -L and -SO400M/14 in janus/models/siglip_vit.py: width / heads
+    private static final int HEAD_DIM = 64;
+  }
+
+  /**
+   * Embedding, aligner and head of the picture codes.
+   *
+   * @param numEmbeddings codes
+   * @param embedDim width of a code's vector
+   * @param alignerHiddenLayers linears of the generation aligner after the first
+   * @param imageTokenEmbedDim width of the generation head
+   */
+  record Generation(
+      int numEmbeddings, int embedDim, int alignerHiddenLayers, int imageTokenEmbedDim) {
+
+    static Generation read(JsonMap vq, Text text) {
+      return new Generation(
+          vq.integerOr("num_embeddings", 16384, 1, 1 << 24),
+          vq.integerOr("embed_dim", 8, 1, 1 << 16),
+          vq.integerOr("num_hidden_layers", 2, 1, 64) - 1,
+          vq.integerOr("image_token_embed_dim", text.hiddenSize(), 1, 1 << 20));
+    }
+
+    static Generation readOriginal(JsonMap json, Text text) {
+      JsonMap aligner = json.object("gen_aligner_config").object("params");
+      JsonMap head = json.object("gen_head_config").object("params");
+      return new Generation(
+          head.integer("image_token_size", 1, 1 << 24),
+          aligner.integer("input_dim", 1, 1 << 16),
+          aligner.integerOr("depth", 2, 1, 64) - 1,
+          head.integerOr("image_token_embed", text.hiddenSize(), 1, 1 << 20));
+    }
+  }
+
+  /**
+   * Reads config.json.
+   *
+   * @throws CheckpointException if a value is out of range
+   * @throws UnsupportedModelException if it is no Janus, or one with a part that is not known
+   */
+  static JanusConfig read(JsonMap json, Checkpoint checkpoint) {
+    String type = json.stringOr("model_type", "");
+    if (type.equals("janus")) {
+      Text text = Text.read(json.object("text_config"));
+      Vision vision = Vision.read(json.object("vision_config"));
+      int tokens =
+          json.object("vision_config")
+              .integerOr("num_image_tokens", vision.patches(), 1, 1 << 20);
+      return checked(
+          json,
+          new JanusConfig(
+              Layout.HF,
+              text,
+              vision,
+              tokens,
+              Generation.read(json.object("vq_config"), text),
+              Optional.of(json.object("vq_config"))));
+    }
+    if (type.equals("multi_modality")) {
+      Text text = Text.read(json.object("language_config"));
+      JsonMap visionParams = json.object("vision_config").object("params");
+      Vision vision = Vision.infer(visionParams, checkpoint);
+      requireClass(json, "vision_config", "CLIPVisionTower");
+      requireClass(json, "gen_vision_config", "VQ-16");
+      return checked(
+          json,
+          new JanusConfig(
+              Layout.ORIGINAL,
+              text,
+              vision,
+              vision.patches(),
+              Generation.readOriginal(json, text),
+              Optional.empty()));
+    }
+    throw new UnsupportedModelException(
+        "This is no Janus checkpoint\n  expected model_type janus or multi_modality in config.json\n"
+            + "  found    "
+            + (type.isEmpty() ? "none" : type));
+  }
+
+  private static JanusConfig checked(JsonMap json, JanusConfig config) {
+    if (config.imageTokens != config.vision.patches()) {
+      throw new CheckpointException(
+          json
+              + ": num_image_tokens is "
+              + config.imageTokens
+              + "; expected "
+              + config.vision.patches()
+              + ", (image_size "
+              + config.vision.imageSize
+              + " / patch_size "
+              + config.vision.patchSize
+              + ") squared");
+    }
+    return config;
+  }
+
+  private static void requireClass(JsonMap json, String part, String expected) {
+    String found = json.object(part).stringOr("cls", expected);
+    if (!found.equals(expected)) {
+      throw unsupported(json.object(part), "cls", found, expected);
+    }
+  }
+
+  private static UnsupportedModelException unsupported(
+      JsonMap json, String key, String found, String expected) {
+    return new UnsupportedModelException(
+        json + ": " + key + " is " + found + "; this library runs " + expected);
+  }
+}
