@@ -3,11 +3,10 @@
 Nothing here comes from our Java code or from a reference repository.
 """
 
-import hashlib
 import json
 import os
 import platform
-import struct
+import re
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ draw a large red circle above a small blue square, to the left of a green triang
 """
 
 
-def build_tokenizer(vocab_size, bos_in_file):
+def build_tokenizer(vocab_size, bos_in_file, added=ADDED):
   """A byte-level BPE with Janus' special tokens behind a small real vocabulary.
 
   bos_in_file: True writes a template post-processor that prepends the BOS token into
@@ -63,7 +62,7 @@ def build_tokenizer(vocab_size, bos_in_file):
       initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()))
   tokenizer.train_from_iterator(CORPUS.splitlines(keepends=True), trainer)
   tokenizer.add_special_tokens(
-      [AddedToken(t, special=True, normalized=t in (BOS, EOS)) for t in ADDED])
+      [AddedToken(t, special=True, normalized=t in (BOS, EOS)) for t in added])
   if bos_in_file:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A {BOS} $B:1",
@@ -114,26 +113,20 @@ def margin(row):
 
 
 def write_json(path, value):
+  """Indented, but a list of numbers stays on one line."""
   os.makedirs(os.path.dirname(path), exist_ok=True)
+  written = json.dumps(value, ensure_ascii=False, indent=1)
+  written = re.sub(r"\[\s+(-?[0-9][-0-9.e,\s]*?)\s+\]",
+                   lambda m: "[" + re.sub(r"\s+", " ", m.group(1)) + "]", written)
+  assert json.loads(written) == value
   with open(path, "w", encoding="utf-8", newline="\n") as f:
-    json.dump(value, f, ensure_ascii=False, indent=1)
-    f.write("\n")
-
-
-def read_json(path):
-  with open(path, encoding="utf-8") as f:
-    return json.load(f)
+    f.write(written + "\n")
 
 
 def save(path, tensors):
   from safetensors.torch import save_file
   os.makedirs(os.path.dirname(path), exist_ok=True)
   save_file({k: v.detach().contiguous().clone() for k, v in tensors.items()}, path)
-
-
-def sha256(path):
-  with open(path, "rb") as f:
-    return hashlib.sha256(f.read()).hexdigest()
 
 
 def versions(*modules):

@@ -199,8 +199,6 @@ def preprocess_case(processor):
     canvas = torch.searchsorted(table, pixels.contiguous()).to(torch.uint8)
     assert torch.equal(table[canvas.long()], pixels)
     tensors[f"{name}.canvas"] = canvas
-    if "crop" not in name:
-      tensors[f"{name}.pixel_values"] = pixels
     entry = {"picture": name, "size": list(image.size)}
     try:
       from transformers.models.janus.image_processing_janus import JanusImageProcessor
@@ -338,7 +336,7 @@ def draw_case(model, processor, prompts):
     image = processor.postprocess(list(pixels.permute(0, 3, 1, 2)), return_tensors="PIL.Image.Image")
     image = np.asarray(image["pixel_values"][0])
     tensors.update({
-        f"{name}.prompt_embeddings": given[0], f"{name}.prefill_hidden": hidden[0][:, -1],
+        f"{name}.prefill_hidden": hidden[0][:, -1],
         f"{name}.pair_logits": pair[:4], f"{name}.combined_logits": combined[:4],
         f"{name}.code_embeddings": model.prepare_embeddings_for_image_generation(codes[None]),
         f"{name}.pixels": pixels[0].permute(2, 0, 1), f"{name}.rgb": torch.tensor(image.copy())})
