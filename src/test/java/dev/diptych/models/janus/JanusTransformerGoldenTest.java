@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** The transformer against the reference, element by element, weights through the real binding. */
 class JanusTransformerGoldenTest {
   @ParameterizedTest
-  @ValueSource(strings = {"hf"})
+  @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
   void visionTowerAndAlignerAgree(String layout) {
     try (Golden golden = Golden.open("janus/" + layout + "/understand");
         TinyJanus tiny = TinyJanus.open(layout, DType.FLOAT32);
@@ -32,7 +32,7 @@ class JanusTransformerGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"hf"})
+  @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
   void everyHiddenStateAndLogitAgrees(String layout) {
     try (Golden golden = Golden.open("janus/" + layout + "/understand");
         TinyJanus tiny = TinyJanus.open(layout, DType.FLOAT32);
@@ -66,7 +66,7 @@ class JanusTransformerGoldenTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"hf"})
+  @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
   void greedyImageCodesWithGuidanceAreEqual(String layout) {
     JsonObject facts = Golden.facts("janus/" + layout + "/draw");
     try (TinyJanus tiny = TinyJanus.open(layout, DType.FLOAT32)) {
