@@ -149,7 +149,7 @@ final class FileBytes implements AutoCloseable {
     closeQuietly(channel);
   }
 
-  private static ByteBuffer direct(long length, String what) {
+  static ByteBuffer direct(long length, String what) {
     checkLength(length, what);
     try {
       return ByteBuffer.allocateDirect((int) length);

@@ -1,6 +1,5 @@
 package dev.diptych.core.weights;
 
-import dev.diptych.core.CheckpointException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Map;
@@ -14,7 +13,7 @@ interface TensorFile extends AutoCloseable {
       byte[] start = file.bytes(0, (int) Math.min(FileKind.PROBE_BYTES, file.size()));
       switch (FileKind.of(path, start)) {
         case TORCH_ZIP:
-          throw new CheckpointException(Shown.file(path) + " is a torch.save file");
+          return TorchFile.open(file);
         default:
           return SafetensorsFile.open(file);
       }
