@@ -1,0 +1,138 @@
+package dev.diptych.decoders;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.diptych.core.Image;
+import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.testing.Tolerance;
+import dev.diptych.testing.VqGolden;
+import java.nio.FloatBuffer;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Pixels of the tiny checkpoints against transformers and deepseek-ai's code. */
+class VqImageDecoderGoldenTest {
+  private static final Runnable GO_ON = () -> {};
+
+  @ParameterizedTest
+  @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
+  void givesTheReferencesPixels(String layout) {
+    try (VqGolden golden = VqGolden.open(layout);
+        VqImageDecoder decoder = load(golden)) {
+      FloatBuffer pixels = decoder.decode(new int[][] {golden.codes()});
+
+      float[] found = new float[pixels.remaining()];
+      pixels.get(found);
+      float[] expected = golden.tensors().floats("decode.pixels");
+      Tolerance.FP32_DEEP.check(layout, found, expected);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
+  void givesTheReferencesPicture(String layout) {
+    try (VqGolden golden = VqGolden.open(layout);
+        VqImageDecoder decoder = load(golden)) {
+      int side = golden.config().imageSize();
+
+      Image image = decoder.draw(new int[][] {golden.codes()}, GO_ON).get(0);
+
+      assertThat(image).isEqualTo(Image.of(side, side, golden.tensors().bytes("decode.rgb")));
+    }
+  }
+
+  @Test
+  void aRowOfABatchEqualsASingleRun() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      int[] other = golden.codes().clone();
+      Arrays.setAll(other, i -> i);
+
+      FloatBuffer both = decoder.decode(new int[][] {other, golden.codes()});
+
+      FloatBuffer single = decoder.decode(new int[][] {golden.codes()});
+      assertThat(both.slice(both.remaining() / 2, both.remaining() / 2)).isEqualTo(single);
+    }
+  }
+
+  @Test
+  void paintsWhatIsMissingGreyAndTheRestAsItLooks() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      int[] codes = golden.codes();
+      Arrays.fill(codes, 12, codes.length, VqImageDecoder.MISSING);
+
+      Image image = decoder.drawPartial(codes, GO_ON);
+
+      // 5 x 5 codes of 2 x 2 pixels: code 12 is row 2, column 2
+      for (int y = 0; y < 10; y++) {
+        for (int x = 0; x < 10; x++) {
+          boolean grey = y / 2 * 5 + x / 2 >= 12;
+          assertThat(image.red(x, y) == 127 && image.green(x, y) == 127 && image.blue(x, y) == 127)
+              .as("%d, %d", x, y)
+              .isEqualTo(grey);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aPartialPictureWithNothingMissingIsThePicture() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      Image whole = decoder.draw(new int[][] {golden.codes()}, GO_ON).get(0);
+
+      assertThat(decoder.drawPartial(golden.codes(), GO_ON)).isEqualTo(whole);
+    }
+  }
+
+  @Test
+  void aPictureOfNothingIsGrey() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      int[] none = new int[25];
+      Arrays.fill(none, VqImageDecoder.MISSING);
+
+      byte[] grey = new byte[3 * 10 * 10];
+      Arrays.fill(grey, (byte) 127);
+      assertThat(decoder.drawPartial(none, GO_ON)).isEqualTo(Image.of(10, 10, grey));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 96, Integer.MAX_VALUE, Integer.MIN_VALUE})
+  void refusesACodeOutsideTheCodebook(int code) {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      int[] codes = golden.codes();
+      codes[7] = code;
+
+      assertThatThrownBy(() -> decoder.decode(new int[][] {codes}))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("" + code)
+          .hasMessageContaining("0 to 95");
+    }
+  }
+
+  @Test
+  void refusesAnotherNumberOfCodes() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageDecoder decoder = load(golden)) {
+      assertThatThrownBy(() -> decoder.decode(new int[][] {new int[24]}))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("24 codes")
+          .hasMessageContaining("25 (5 x 5)");
+      assertThatThrownBy(() -> decoder.drawPartial(new int[26], GO_ON))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("26 codes");
+    }
+  }
+
+  private static VqImageDecoder load(VqGolden golden) {
+    return VqImageDecoder.load(golden.config(), golden.weights(), OnnxProgram.Options.DEFAULT);
+  }
+}

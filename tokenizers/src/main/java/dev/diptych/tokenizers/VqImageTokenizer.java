@@ -1,0 +1,161 @@
+package dev.diptych.tokenizers;
+
+import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.engine.OnnxArray;
+import dev.diptych.core.engine.OnnxGraph;
+import dev.diptych.core.engine.OnnxGraph.Edge;
+import dev.diptych.core.engine.OnnxGraph.ElementType;
+import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.core.engine.OnnxWeights;
+import dev.diptych.core.nn.ConvBlocks;
+import dev.diptych.core.vq.VqConfig;
+import dev.diptych.core.vq.VqLayout;
+import dev.diptych.core.weights.Weights;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.Map;
+
+/**
+ * Turns pictures into codebook indices: the VQ-16 encoder of Janus and its like. For any number of
+ * threads.
+ *
+ * <p>Reference: {@code deepseek-ai/Janus@1daa72f:janus/models/vq_model.py} and transformers 5.18
+ * {@code JanusVQVAE.encode}, which differ (see {@link VqLayout#encodesNormalized()}). Deviations:
+ * none.
+ *
+ * @see <a href="https://arxiv.org/abs/2406.06525">LlamaGen, §2.1</a>
+ */
+public final class VqImageTokenizer implements AutoCloseable {
+  private static final String PIXELS = "pixel_values";
+  private static final String CODES = "image_codes";
+
+  private final VqConfig config;
+  private final OnnxProgram program;
+
+  private VqImageTokenizer(VqConfig config, OnnxProgram program) {
+    this.config = config;
+    this.program = program;
+  }
+
+  /**
+   * Loads the encoder.
+   *
+   * @param weights its tensors; they are copied
+   */
+  public static VqImageTokenizer load(
+      VqConfig config, OnnxWeights weights, OnnxProgram.Options options) {
+    return new VqImageTokenizer(config, OnnxProgram.of(graph(config), weights, options));
+  }
+
+  /**
+   * Asks for every tensor of the encoder with its shape.
+   *
+   * @param coder the view at the coder's prefix
+   */
+  public static void bind(VqConfig config, Weights coder) {
+    for (OnnxGraph.Weight weight : graph(config).weights()) {
+      coder.require(weight.name(), weight.dims());
+    }
+  }
+
+  /**
+   * Writes the encoder: input {@code pixel_values} [N, 3, Y, X] float32 in [-1, 1], output {@code
+   * image_codes} [N, P] int64.
+   *
+   * @return a graph to run or to export
+   */
+  public static OnnxGraph graph(VqConfig config) {
+    VqLayout layout = config.layout();
+    OnnxGraph graph = new OnnxGraph("vq-encoder");
+    ConvBlocks blocks = new ConvBlocks(graph);
+    Edge h = graph.input(PIXELS, ElementType.FLOAT32, "N", config.inChannels(), "Y", "X");
+
+    int channels = config.baseChannels();
+    h = blocks.conv3x3(h, "encoder.conv_in", config.inChannels(), channels);
+    for (int level = 0; level < config.levels(); level++) {
+      String name = layout.encoderLevel(level);
+      for (int i = 0; i < config.numResBlocks(); i++) {
+        h = blocks.resBlock(h, layout.resBlock(name, i), channels, config.channels(level));
+        channels = config.channels(level);
+        if (config.attentionLevels().contains(level)) {
+          h = blocks.attention(h, layout.attention(name, i), channels);
+        }
+      }
+      if (level < config.levels() - 1) {
+        h = blocks.downsample(h, name + ".downsample.conv", channels);
+      }
+    }
+
+    h = blocks.resBlock(h, layout.midBlock1("encoder"), channels, channels);
+    h = blocks.attention(h, layout.midAttention("encoder"), channels);
+    h = blocks.resBlock(h, layout.midBlock2("encoder"), channels, channels);
+    h = blocks.swish(blocks.groupNorm(h, "encoder.norm_out", channels));
+    h = blocks.conv3x3(h, "encoder.conv_out", channels, config.latentChannels());
+    h = blocks.conv1x1(h, "quant_conv", config.latentChannels(), config.embedDim());
+
+    graph.output(nearest(graph, blocks, config, h), CODES, ElementType.INT64, "N", "P");
+    return graph;
+  }
+
+  /**
+   * Encodes pictures.
+   *
+   * @param pixelValues [N, 3, Y, X] float32 in [-1, 1]; Y and X multiples of the patch size
+   * @param n pictures
+   * @param height Y in pixels
+   * @param width X in pixels
+   * @return [N, P] indices, each in [0, E), row by row over the grid of Y/patch x X/patch codes
+   */
+  public int[][] encode(FloatBuffer pixelValues, int n, int height, int width) {
+    int patch = config.patchSize();
+    if (n < 1 || height < patch || width < patch || height % patch != 0 || width % patch != 0) {
+      throw new InvalidRequestException(
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at least"
+              + " one, with sides that are multiples of " + patch);
+    }
+    OnnxArray pixels = OnnxArray.of(pixelValues, n, config.inChannels(), height, width);
+    OnnxArray out = program.run(Map.of(PIXELS, pixels)).get(CODES);
+    int[][] codes = new int[n][(height / patch) * (width / patch)];
+    LongBuffer found = out.longs();
+    for (int[] picture : codes) {
+      for (int i = 0; i < picture.length; i++) {
+        picture[i] = Math.toIntExact(found.get());
+      }
+    }
+    return codes;
+  }
+
+  /** {@return the coder's sizes} */
+  public VqConfig config() {
+    return config;
+  }
+
+  /** Waits for the calls under way, then frees the encoder. */
+  @Override
+  public void close() {
+    program.close();
+  }
+
+  /** Finds the codebook vector of least distance: [N, D, y, x] to [N, P]. */
+  private static Edge nearest(OnnxGraph graph, ConvBlocks blocks, VqConfig config, Edge latents) {
+    Edge flat = graph.node("Reshape", latents, graph.ints(0, config.embedDim(), -1));
+    Edge z = graph.node("Transpose", Map.of("perm", new long[] {0, 2, 1}), flat); // [N, P, D]
+    Edge codebook =
+        graph.weight("quantize.embedding.weight", config.numEmbeddings(), config.embedDim());
+    if (config.layout().encodesNormalized()) {
+      z = blocks.l2Normalize(z);
+      codebook = blocks.l2Normalize(codebook);
+    }
+    // |z|^2 + |e|^2 - 2 z.e in the reference's order, so that near ties fall on the same side.
+    Edge zz = graph.node("ReduceSumSquare", lastAxis(1), z); // [N, P, 1]
+    Edge ee = graph.node("ReduceSumSquare", lastAxis(0), codebook); // [E]
+    Edge transposed = graph.node("Transpose", Map.of("perm", new long[] {1, 0}), codebook);
+    Edge ze = graph.node("Mul", graph.node("MatMul", z, transposed), graph.scalar(2)); // [N, P, E]
+    Edge distance = graph.node("Sub", graph.node("Add", zz, ee), ze);
+    return graph.node("ArgMin", Map.of("axis", -1L, "keepdims", 0L), distance);
+  }
+
+  private static Map<String, Object> lastAxis(long keepDims) {
+    return Map.of("axes", new long[] {-1}, "keepdims", keepDims);
+  }
+}
