@@ -1,0 +1,32 @@
+package dev.diptych.tokenizers;
+
+import java.io.IOException;
+
+/**
+ * A picture in a file format, its header read and its pixels not yet.
+ *
+ * <p>Every format keeps only the parts of the file that hold pixels and hands those alone to the
+ * decoder: profiles, comments, thumbnails and whatever else a file carries cannot harm a decoder
+ * that never sees them.
+ */
+interface EncodedImage {
+
+  /** {@return the format's name, as in a message} */
+  String format();
+
+  /** {@return columns as stored, before EXIF orientation} */
+  int width();
+
+  /** {@return rows as stored, before EXIF orientation} */
+  int height();
+
+  /** {@return the TIFF block that holds EXIF, or null} */
+  byte[] exif();
+
+  /**
+   * Decodes. Alpha is dropped and profiles are ignored, as by Pillow's {@code convert("RGB")}.
+   *
+   * @return [height, width, 3] bytes, red first
+   */
+  byte[] decode() throws IOException;
+}
