@@ -71,7 +71,7 @@ final class CheckpointFiles {
       names.add(map.string(tensor));
     }
     if (names.isEmpty()) {
-      throw map.refuse("weight_map", "the file of every tensor");
+      throw index.refuse("weight_map", "at least one tensor and its file");
     }
     List<Path> files = new ArrayList<>();
     for (String name : names) {

@@ -1,10 +1,6 @@
 package dev.diptych.core.weights;
 
 import dev.diptych.core.CheckpointException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -23,7 +19,6 @@ final class StatePickle {
   private static final int MAX_STACK = 10_000;
   private static final int MAX_MEMO = 2_000_000;
   private static final int MAX_CONTAINERS = 1_000_000;
-  private static final int MAX_STRING = 1 << 20;
   private static final int MAX_NESTING = 64;
 
   private static final Object MARK = new Object();
@@ -45,13 +40,11 @@ final class StatePickle {
           "torch ByteStorage", StoredType.U8,
           "torch BoolStorage", StoredType.BOOL);
 
-  private final String where;
-  private final ByteBuffer in;
+  private final PickleBytes in;
   private final List<Object> stack = new ArrayList<>();
   private final Map<Integer, Object> memo = new HashMap<>();
   private int marks;
   private int containers;
-  private int start;
 
   /** A Python dict; keys are {@code String} or {@code Long}. */
   static final class Dict {
@@ -67,8 +60,7 @@ final class StatePickle {
   private record Global(String name) {}
 
   private StatePickle(String where, byte[] pickle) {
-    this.where = where;
-    this.in = ByteBuffer.wrap(pickle).order(ByteOrder.LITTLE_ENDIAN);
+    this.in = new PickleBytes(where, pickle);
   }
 
   /**
@@ -82,15 +74,14 @@ final class StatePickle {
   }
 
   private Object run() {
-    if (in.remaining() < 2 || in.get() != (byte) 0x80 || in.get() != 2) {
+    if (!in.startsWith(0x80, 2)) {
       throw refused("is not a pickle of protocol 2, which torch.save writes");
     }
     while (true) {
-      start = in.position();
-      int op = need(1).get() & 0xff;
+      int op = in.instruction();
       if (op == '.') {
         Object result = pop();
-        if (!stack.isEmpty() || in.hasRemaining()) {
+        if (!stack.isEmpty() || !in.isAtEnd()) {
           throw refused("goes on after its end");
         }
         return plain(result);
@@ -125,16 +116,16 @@ final class StatePickle {
       case 'u' -> setItems(toMark());
       case 'a' -> append(last(1));
       case 'e' -> append(toMark());
-      case 'q' -> put(need(1).get() & 0xff);
-      case 'r' -> put(need(4).getInt());
-      case 'h' -> push(get(need(1).get() & 0xff));
-      case 'j' -> push(get(need(4).getInt()));
-      case 'X' -> push(string(need(4).getInt()));
-      case 'K' -> push((long) (need(1).get() & 0xff));
-      case 'M' -> push((long) (need(2).getShort() & 0xffff));
-      case 'J' -> push((long) need(4).getInt());
-      case 0x8a -> push(longInteger(need(1).get() & 0xff));
-      case 'G' -> push(Double.longBitsToDouble(Long.reverseBytes(need(8).getLong())));
+      case 'q' -> put(in.unsigned8());
+      case 'r' -> put(in.signed32());
+      case 'h' -> push(get(in.unsigned8()));
+      case 'j' -> push(get(in.signed32()));
+      case 'X' -> push(in.string(in.signed32()));
+      case 'K' -> push((long) in.unsigned8());
+      case 'M' -> push((long) in.unsigned16());
+      case 'J' -> push((long) in.signed32());
+      case 0x8a -> push(in.integer(in.unsigned8()));
+      case 'G' -> push(in.float64());
       case 'N' -> push(NULL);
       case 0x88 -> push(Boolean.TRUE);
       case 0x89 -> push(Boolean.FALSE);
@@ -148,7 +139,7 @@ final class StatePickle {
   }
 
   private Global global() {
-    String name = line() + " " + line();
+    String name = in.line() + " " + in.line();
     boolean known =
         name.equals(ORDERED_DICT) || name.equals(REBUILD_TENSOR) || name.equals(REBUILD_PARAMETER)
             || STORAGES.containsKey(name);
@@ -159,17 +150,6 @@ final class StatePickle {
               + " trusted, load it in PyTorch and save its tensors as safetensors");
     }
     return new Global(name);
-  }
-
-  private String line() {
-    int from = in.position();
-    while (need(1).get() != '\n') {
-      if (in.position() - from > 512) {
-        throw refused("has a name of more than 512 bytes");
-      }
-    }
-    return new String(
-        in.array(), from, in.position() - from - 1, StandardCharsets.ISO_8859_1);
   }
 
   private StridedTensor.Storage storage(Object id) {
@@ -314,32 +294,6 @@ final class StatePickle {
     return value;
   }
 
-  private String string(int length) {
-    if (length < 0 || length > MAX_STRING) {
-      throw refused("has a string of more than " + MAX_STRING + " bytes");
-    }
-    ByteBuffer bytes = need(length).slice(in.position(), length);
-    in.position(in.position() + length);
-    try {
-      return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
-    } catch (CharacterCodingException e) {
-      throw refused("has a string that is not UTF-8");
-    }
-  }
-
-  private long longInteger(int length) {
-    if (length > 8) {
-      throw refused("has an integer of more than 64 bits");
-    }
-    need(length);
-    long value = 0;
-    for (int i = 0; i < length; i++) {
-      value |= (in.get() & 0xffL) << (8 * i);
-    }
-    int unused = 64 - 8 * length;
-    return length == 0 ? 0 : value << unused >> unused;
-  }
-
   private static Object plain(Object value) {
     return value == NULL ? null : value;
   }
@@ -361,14 +315,7 @@ final class StatePickle {
     return stack.get(stack.size() - 1);
   }
 
-  private ByteBuffer need(int bytes) {
-    if (in.remaining() < bytes) {
-      throw refused("ends in the middle");
-    }
-    return in;
-  }
-
   private CheckpointException refused(String what) {
-    return new CheckpointException(where + ": data.pkl " + what + " (byte " + start + ")");
+    return in.refused(what);
   }
 }
