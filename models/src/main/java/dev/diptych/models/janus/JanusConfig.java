@@ -2,6 +2,7 @@ package dev.diptych.models.janus;
 
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import java.util.List;
@@ -273,6 +274,57 @@ record JanusConfig(
         "This is no Janus checkpoint\n  expected model_type janus or multi_modality in config.json\n"
             + "  found    "
             + (type.isEmpty() ? "none" : type));
+  }
+
+  /** {@return what stands before the VQ coder's tensor names, its last dot included} */
+  String vqPrefix(Checkpoint checkpoint) {
+    if (layout == Layout.ORIGINAL) {
+      return "gen_vision_model.";
+    }
+    boolean bare = checkpoint.names().contains("vqmodel.quantize.embedding.weight");
+    return bare ? "vqmodel." : "model.vqmodel.";
+  }
+
+  /** {@return the sizes of the VQ coder, read off its tensors and held against config.json} */
+  VqConfig vq(Checkpoint checkpoint, String prefix) {
+    int grid = vision.imageSize() / vision.patchSize();
+    VqConfig found = VqConfig.infer(checkpoint, prefix, grid);
+    vq.ifPresent(
+        json -> {
+          agree(json, "base_channels", found.baseChannels());
+          agree(json, "num_res_blocks", found.numResBlocks());
+          agree(json, "latent_channels", found.latentChannels());
+          agree(json, "in_channels", found.inChannels());
+          agree(json, "out_channels", found.outChannels());
+          if (json.has("channel_multiplier")
+              && !json.integers("channel_multiplier", 1, 1 << 16)
+                  .equals(found.channelMultiplier().stream().map(Integer::longValue).toList())) {
+            throw json.refuse(
+                "channel_multiplier", found.channelMultiplier() + ", as the tensors have it");
+          }
+        });
+    if (found.numEmbeddings() != generation.numEmbeddings
+        || found.embedDim() != generation.embedDim) {
+      throw new CheckpointException(
+          "The codebook disagrees with config.json\n  expected ["
+              + generation.numEmbeddings
+              + ", "
+              + generation.embedDim
+              + "]\n  found    ["
+              + found.numEmbeddings()
+              + ", "
+              + found.embedDim()
+              + "] in "
+              + prefix
+              + "quantize.embedding.weight\n  Is config.json from the same checkpoint?");
+    }
+    return found;
+  }
+
+  private static void agree(JsonMap json, String key, int found) {
+    if (json.has(key) && json.integer(key, 1, 1 << 24) != found) {
+      throw json.refuse(key, found + ", as the tensors have it");
+    }
   }
 
   private static JanusConfig checked(JsonMap json, JanusConfig config) {

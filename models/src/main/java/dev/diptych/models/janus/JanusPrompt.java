@@ -1,0 +1,222 @@
+package dev.diptych.models.janus;
+
+import dev.diptych.core.Part;
+import dev.diptych.tokenizers.TextTokenizer;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+
+/**
+ * Turns what a user says into the token ids that Janus was trained on: the chat template of the
+ * HF-native layout (huggingface/transformers v5.18.0, models/janus) and the "deepseek" conversation
+ * of the original (deepseek-ai/Janus@1daa72f, janus/utils/conversation.py). Control tokens are put
+ * in by id; the user's text is encoded as text, whatever it says.
+ */
+final class JanusPrompt {
+  static final String BOS = "<｜begin▁of▁sentence｜>";
+  static final String EOS = "<｜end▁of▁sentence｜>";
+  static final String PAD = "<｜▁pad▁｜>";
+  static final String BEGIN_OF_IMAGE = "<begin_of_image>";
+  static final String END_OF_IMAGE = "<end_of_image>";
+  static final String IMAGE_PLACEHOLDER = "<image_placeholder>";
+  // The published sentence, word for word: the model was trained behind it.
+  private static final String SYSTEM =
+      "You are a helpful language and vision assistant. You are able to understand the visual"
+          + " content that the user provides, and assist the user with a variety of tasks using"
+          + " natural language.";
+
+  /** How the two who speak are named. */
+  enum Roles {
+    /** Janus-Pro: control tokens. */
+    TOKENS("<|User|>", "<|Assistant|>"),
+    /** Janus-1.3B: words. */
+    PLAIN("User", "Assistant");
+
+    private final String user;
+    private final String assistant;
+
+    Roles(String user, String assistant) {
+      this.user = user;
+      this.assistant = assistant;
+    }
+  }
+
+  private final TextTokenizer tokenizer;
+  private final int imageTokens;
+  private final boolean system;
+  private final Roles roles;
+  private final JanusConfig.Layout layout;
+  private final int bos;
+  private final int eos;
+  private final int pad;
+  private final int beginOfImage;
+  private final int endOfImage;
+  private final int placeholder;
+
+  /**
+   * Prepares the template.
+   *
+   * @param imageTokens placeholders of one picture
+   * @param system whether a conversation begins with the published system sentence
+   * @param roles how the two who speak are named
+   * @param layout whose way of laying out a turn is followed
+   */
+  JanusPrompt(
+      TextTokenizer tokenizer,
+      int imageTokens,
+      boolean system,
+      Roles roles,
+      JanusConfig.Layout layout) {
+    this.tokenizer = tokenizer;
+    this.imageTokens = imageTokens;
+    this.system = system;
+    this.roles = roles;
+    this.layout = layout;
+    this.bos = tokenizer.controlId(BOS);
+    this.eos = tokenizer.controlId(EOS);
+    this.pad = tokenizer.controlId(PAD);
+    this.beginOfImage = tokenizer.controlId(BEGIN_OF_IMAGE);
+    this.endOfImage = tokenizer.controlId(END_OF_IMAGE);
+    this.placeholder = tokenizer.controlId(IMAGE_PLACEHOLDER);
+  }
+
+  /**
+   * A prompt.
+   *
+   * @param ids with every picture as BOI, P placeholders, EOI
+   * @param imagePositions where in the ids the placeholders are
+   */
+  record Encoded(int[] ids, int[] imagePositions) {}
+
+  /** {@return the id that ends an answer} */
+  int eos() {
+    return eos;
+  }
+
+  /**
+   * One turn of a conversation, up to where the answer begins.
+   *
+   * @param first whether it is the conversation's first; a later one follows the EOS of the answer
+   *     before it
+   */
+  Encoded understanding(List<Part> parts, boolean first) {
+    Ids ids = new Ids();
+    if (first) {
+      ids.control(bos);
+      if (system) {
+        ids.text(SYSTEM + "\n\n");
+      }
+    }
+    ids.role(roles.user);
+    ids.text(": ");
+    content(ids, parts);
+    ids.text("\n\n");
+    ids.role(roles.assistant);
+    ids.text(":");
+    return ids.encoded();
+  }
+
+  /**
+   * A picture has a line of its own, texts are stripped at the ends of the turn. The original leaves
+   * the line to the user: white space of his that touches a picture takes the place of the break.
+   */
+  private void content(Ids ids, List<Part> parts) {
+    for (int i = 0; i < parts.size(); i++) {
+      boolean first = i == 0;
+      boolean last = i == parts.size() - 1;
+      if (parts.get(i) instanceof Part.Text part) {
+        String text = first ? part.text().stripLeading() : part.text();
+        text = last ? text.stripTrailing() : text;
+        boolean behindText = !first && parts.get(i - 1) instanceof Part.Text;
+        ids.text(behindText ? " " + text : text);
+      } else {
+        ids.text(first || spaced(parts.get(i - 1), false) ? "" : "\n");
+        ids.image();
+        ids.text(last || spaced(parts.get(i + 1), true) ? "" : "\n");
+      }
+    }
+  }
+
+  private boolean spaced(Part part, boolean atBegin) {
+    if (layout == JanusConfig.Layout.HF || !(part instanceof Part.Text text)) {
+      return false;
+    }
+    String t = text.text();
+    return !t.isEmpty() && Character.isWhitespace(t.charAt(atBegin ? 0 : t.length() - 1));
+  }
+
+  /** {@return what precedes the codes of a picture: no system sentence, BOI at the end} */
+  int[] drawing(List<Part> parts) {
+    Ids ids = new Ids();
+    ids.control(bos);
+    ids.role(roles.user);
+    ids.text(": ");
+    content(ids, parts);
+    ids.text("\n\n");
+    ids.role(roles.assistant);
+    ids.text(":");
+    ids.control(beginOfImage);
+    return ids.encoded().ids();
+  }
+
+  /** {@return the prompt without its words: pads between BOS and BOI; they are attended to} */
+  int[] unconditional(int[] ids) {
+    int[] row = new int[ids.length];
+    Arrays.fill(row, pad);
+    row[0] = ids[0];
+    row[ids.length - 1] = ids[ids.length - 1];
+    return row;
+  }
+
+  /** Collects ids; text between control tokens is encoded in one piece, as the reference does. */
+  private final class Ids {
+    private final List<Integer> ids = new ArrayList<>();
+    private final List<Integer> positions = new ArrayList<>();
+    private final StringBuilder pending = new StringBuilder();
+
+    void text(String text) {
+      pending.append(text);
+    }
+
+    void control(int id) {
+      flush();
+      ids.add(id);
+    }
+
+    void role(String name) {
+      if (roles == Roles.TOKENS) {
+        control(tokenizer.controlId(name));
+      } else {
+        text(name);
+      }
+    }
+
+    void image() {
+      control(beginOfImage);
+      for (int i = 0; i < imageTokens; i++) {
+        positions.add(ids.size());
+        ids.add(placeholder);
+      }
+      ids.add(endOfImage);
+    }
+
+    private void flush() {
+      if (pending.length() > 0) {
+        int[] encoded = tokenizer.encodeTextBehindControl(pending.toString());
+        ids.addAll(Arrays.stream(encoded).boxed().collect(Collectors.toList()));
+        pending.setLength(0);
+      }
+    }
+
+    Encoded encoded() {
+      flush();
+      return new Encoded(array(ids), array(positions));
+    }
+
+    private int[] array(List<Integer> list) {
+      return list.stream().flatMapToInt(IntStream::of).toArray();
+    }
+  }
+}

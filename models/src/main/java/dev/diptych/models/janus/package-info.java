@@ -1,0 +1,13 @@
+/**
+ * Janus and Janus-Pro.
+ *
+ * <p><b>Where to look.</b> {@code JanusModel} is the model; {@code JanusSession} a conversation;
+ * {@code JanusDrawer} the drawing loop; {@code JanusTransformer} with its script the neural part;
+ * {@code JanusConfig}, {@code JanusWeights} and {@code JanusVq} the files; {@code JanusPrompt} and
+ * {@code JanusImageProcessor} what goes in.
+ *
+ * <p><b>Decisions.</b> One script with the HF-native names serves both layouts: the original's names
+ * are turned into them where they are bound, and its fused attention weights are read as row slices.
+ * The sizes that the original layout does not tell are read off the tensors' shapes.
+ */
+package dev.diptych.models.janus;
