@@ -1,0 +1,268 @@
+"""The picture world that the demo model is trained on: scenes, their pixels and their words.
+
+Everything here is exact integer arithmetic, so that another language can repeat it: the Java class
+dev.diptych.examples.world.SceneRenderer draws the same pixels, and PictureWorld holds out the same
+combinations. `python world.py golden FILE` writes the pictures that prove it.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 64
+BACKGROUND = (244, 244, 238)
+COLOURS = {
+    "red": (214, 40, 40),
+    "green": (34, 150, 62),
+    "blue": (38, 84, 214),
+    "yellow": (240, 196, 20),
+    "purple": (146, 52, 176),
+    "black": (28, 28, 32),
+}
+SHAPES = ("circle", "square", "triangle", "star")
+SIZES = ("small", "large")
+EXTENTS = (16, 26)
+COLOUR_NAMES = tuple(COLOURS)
+
+ABOVE, BELOW, LEFT, RIGHT = range(4)
+RELATIONS = ("above", "below", "left", "right")
+INVERSE = (BELOW, ABOVE, RIGHT, LEFT)
+
+HOLDOUT_SEED = 1
+
+
+def held_out(colour: int, shape: int, relation: int) -> bool:
+    """Whether the combination "an object of this colour and shape stands in this relation to the
+    other one" never occurs in training. A fifth of the 96 combinations, spread so that an object
+    loses at most one of its four relations."""
+    return (colour + 2 * shape + 3 * relation + HOLDOUT_SEED) % 5 == 0
+
+
+@dataclass(frozen=True)
+class Thing:
+    colour: int
+    shape: int
+    size: int
+    x: int  # centre, in whole pixels from the left edge
+    y: int  # centre, in whole pixels from the top edge
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One thing, or two with the upper or left one first."""
+
+    things: tuple[Thing, ...]
+    vertical: bool = False
+
+    def is_held_out(self) -> bool:
+        if len(self.things) < 2:
+            return False
+        first, second = self.things
+        relation = ABOVE if self.vertical else LEFT
+        return held_out(first.colour, first.shape, relation) or held_out(
+            second.colour, second.shape, INVERSE[relation]
+        )
+
+
+def random_scene(rng: random.Random, single: float = 0.12) -> Scene:
+    def thing(x: int, y: int) -> Thing:
+        return Thing(rng.randrange(6), rng.randrange(4), rng.randrange(2), x, y)
+
+    if rng.random() < single:
+        return Scene((thing(32 + 2 * rng.randint(-5, 5), 32 + 2 * rng.randint(-5, 5)),))
+    vertical = rng.random() < 0.5
+    things = []
+    for base in (15, 49):
+        along = base + 2 * rng.randint(-1, 1)
+        across = 32 + 2 * rng.randint(-3, 3)
+        things.append(thing(across, along) if vertical else thing(along, across))
+    return Scene(tuple(things), vertical)
+
+
+def scenes(seed: int, count: int, want_held_out: bool, single: float = 0.12) -> list[Scene]:
+    """The first `count` scenes of a seed that are (or are not) held out."""
+    rng = random.Random(seed)
+    found: list[Scene] = []
+    while len(found) < count:
+        scene = random_scene(rng, single)
+        if scene.is_held_out() == want_held_out:
+            found.append(scene)
+    return found
+
+
+# --- pixels -------------------------------------------------------------------------------------
+
+# Normals of the five lines of an upright pentagram, times 1000: a point is inside the star when it
+# is on the inner side of at least four of them.
+STAR_NORMALS = ((0, -1000), (951, -309), (588, 809), (-588, 809), (-951, -309))
+
+
+def inside(shape: int, dx, dy, r: int):
+    """Whether offsets from the centre, in eighths of a pixel, are inside a shape of half extent r."""
+    if shape == 0:
+        return dx * dx + dy * dy <= r * r
+    if shape == 1:
+        return (abs(dx) <= r) & (abs(dy) <= r)
+    if shape == 2:
+        return (dy <= r) & (2 * abs(dx) <= dy + r)
+    on_inner_side = 0
+    for nx, ny in STAR_NORMALS:
+        on_inner_side = on_inner_side + (nx * 10 * dx + ny * (10 * dy - r) <= 3250 * r).astype(int)
+    return on_inner_side >= 4
+
+
+def _mask(shape: int, size: int) -> np.ndarray:
+    """How many of the 4x4 sub-samples of each pixel are inside, for a centre at (16, 16) of 32x32."""
+    sample = 2 * np.arange(32 * 4) + 1 - 8 * 16
+    hit = inside(shape, sample[None, :], sample[:, None], 4 * EXTENTS[size])
+    return hit.reshape(32, 4, 32, 4).sum(axis=(1, 3))
+
+
+_MASKS = {(shape, size): _mask(shape, size) for shape in range(4) for size in range(2)}
+_RGB = np.array(list(COLOURS.values()), dtype=np.int64)
+
+
+def render(scene: Scene) -> np.ndarray:
+    """The picture, [64, 64, 3] uint8."""
+    picture = np.empty((SIDE + 32, SIDE + 32, 3), dtype=np.int64)
+    picture[:] = BACKGROUND
+    for t in scene.things:
+        n = _MASKS[t.shape, t.size][:, :, None]
+        area = picture[t.y : t.y + 32, t.x : t.x + 32]
+        area[:] = (area * (16 - n) + _RGB[t.colour] * n + 8) >> 4
+    return picture[16 : 16 + SIDE, 16 : 16 + SIDE].astype(np.uint8)
+
+
+# --- words --------------------------------------------------------------------------------------
+
+VERTICAL_WORDS = (("above", "over"), ("below", "under"))
+HORIZONTAL_WORDS = (("to the left of", "left of"), ("to the right of", "right of"))
+
+
+def name(thing: Thing) -> str:
+    return f"{SIZES[thing.size]} {COLOUR_NAMES[thing.colour]} {SHAPES[thing.shape]}"
+
+
+def caption(scene: Scene) -> str:
+    """The one form that the model answers with: the upper or left thing first."""
+    if len(scene.things) == 1:
+        return f"a {name(scene.things[0])}"
+    word = "above" if scene.vertical else "to the left of"
+    return f"a {name(scene.things[0])} {word} a {name(scene.things[1])}"
+
+
+def prompt(scene: Scene, rng: random.Random) -> str:
+    """One of the many ways to ask for a scene."""
+    if rng.random() < 0.35:
+        text = caption(scene)
+        return swapped(scene) if len(scene.things) == 2 and rng.random() < 0.35 else text
+    article = "the" if rng.random() < 0.15 else "a"
+
+    def noun(thing: Thing) -> str:
+        size = SIZES[thing.size]
+        if rng.random() < 0.2:
+            size = ("little", "big")[thing.size]
+        return f"{article} {size} {COLOUR_NAMES[thing.colour]} {SHAPES[thing.shape]}"
+
+    if len(scene.things) == 1:
+        text = noun(scene.things[0])
+    else:
+        first, second = scene.things
+        turned = rng.random() < 0.45
+        words = (VERTICAL_WORDS if scene.vertical else HORIZONTAL_WORDS)[turned]
+        word = words[rng.random() < 0.35]
+        if turned:
+            first, second = second, first
+        text = f"{noun(first)} {word} {noun(second)}"
+    lead = rng.choice(
+        ("", "", "", "draw ", "Draw ", "Please draw ", "There is ", "there is ",
+         "A picture of ", "a picture of ", "Show me ", "draw me ")
+    )
+    if lead == "" and rng.random() < 0.4:
+        text = text[0].upper() + text[1:]
+    return lead + text + ("." if rng.random() < 0.3 else "")
+
+
+def swapped(scene: Scene) -> str:
+    """The caption told from the other thing."""
+    first, second = scene.things
+    word = "below" if scene.vertical else "to the right of"
+    return f"a {name(second)} {word} a {name(first)}"
+
+
+CAPTION_QUESTION = "Describe the picture."
+CAPTION_QUESTIONS = (
+    CAPTION_QUESTION, "Describe the image.", "What is in the picture?", "What do you see?",
+    "What does the picture show?", "Caption this picture.", "What is in the image?",
+    "Describe this picture.",
+)
+
+
+def caption_question(rng: random.Random) -> str:
+    return CAPTION_QUESTION if rng.random() < 0.5 else rng.choice(CAPTION_QUESTIONS)
+
+
+def question(scene: Scene, rng: random.Random) -> tuple[str, str]:
+    """A question about a detail, and its answer."""
+    kind = rng.random()
+    thing = rng.choice(scene.things)
+    colour, shape = COLOUR_NAMES[thing.colour], SHAPES[thing.shape]
+    same_shape = sum(t.shape == thing.shape for t in scene.things)
+    same_colour = sum(t.colour == thing.colour for t in scene.things)
+    if kind < 0.25 and same_shape == 1:
+        spelling = "colour" if rng.random() < 0.5 else "color"
+        return f"What {spelling} is the {shape}?", colour
+    if kind < 0.35 and same_colour == 1:
+        return f"What shape is {colour}?", f"a {shape}"
+    if kind < 0.5:
+        return "How many shapes are there?", ("one", "two")[len(scene.things) - 1]
+    if kind < 0.75 and len(scene.things) == 2 and (same_shape == 1 or same_colour == 1):
+        first, second = scene.things
+        asked, other = rng.choice(((first, second), (second, first)))
+        if scene.vertical:
+            word = "below" if asked is first else "above"
+        else:
+            word = "to the right of" if asked is first else "to the left of"
+        if rng.random() < 0.15:
+            word = rng.choice([w for w in ("above", "below", "to the left of", "to the right of")
+                               if w != word])
+            return f"What is {word} the {COLOUR_NAMES[asked.colour]} {SHAPES[asked.shape]}?", "nothing"
+        return f"What is {word} the {COLOUR_NAMES[asked.colour]} {SHAPES[asked.shape]}?", f"a {name(other)}"
+    if rng.random() < 0.5:
+        asked = (thing.colour, thing.shape)
+    else:
+        near = rng.random() < 0.5  # half of the wrong guesses share a feature with the scene
+        asked = (thing.colour if near else rng.randrange(6), rng.randrange(4))
+    there = any((t.colour, t.shape) == asked for t in scene.things)
+    return f"Is there a {COLOUR_NAMES[asked[0]]} {SHAPES[asked[1]]}?", "yes" if there else "no"
+
+
+def _golden(path: str) -> None:
+    """Sixty-four scenes and the CRC-32 of their pixels, then the held-out table."""
+    import zlib
+
+    rng = random.Random(20)
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
+        out.write("# written by world.py golden: scene = thing[;thing] of colour,shape,size,x,y\n")
+        out.write("# relation, held out, CRC-32 of the RGB bytes, caption\n")
+        for i in range(64):
+            s = random_scene(rng, 0.2)
+            things = ";".join(f"{t.colour},{t.shape},{t.size},{t.x},{t.y}" for t in s.things)
+            relation = "none" if len(s.things) == 1 else "above" if s.vertical else "left"
+            crc = zlib.crc32(render(s).tobytes())
+            out.write(f"{things}\t{relation}\t{int(s.is_held_out())}\t{crc:08x}\t{caption(s)}\n")
+        table = "".join(
+            str(int(held_out(c, s, r))) for c in range(6) for s in range(4) for r in range(4)
+        )
+        out.write(f"held-out\t{table}\n")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3 and sys.argv[1] == "golden":
+        _golden(sys.argv[2])
+    else:
+        sys.exit("usage: python world.py golden FILE")
