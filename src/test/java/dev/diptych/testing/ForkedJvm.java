@@ -8,11 +8,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -25,6 +28,7 @@ public final class ForkedJvm {
   private final List<String> options = new ArrayList<>();
   private final List<String> arguments = new ArrayList<>();
   private final Map<String, String> environment = new LinkedHashMap<>();
+  private final List<String> leftOut = new ArrayList<>();
   private Duration timeout = Duration.ofMinutes(2);
 
   /**
@@ -62,6 +66,12 @@ public final class ForkedJvm {
   /** Sets an environment variable. */
   public ForkedJvm environment(String name, String value) {
     environment.put(name, value);
+    return this;
+  }
+
+  /** Leaves out of the class path what has this in its name. */
+  public ForkedJvm without(String jar) {
+    leftOut.add(jar);
     return this;
   }
 
@@ -107,6 +117,10 @@ public final class ForkedJvm {
     // surefire may start this JVM with a jar that only points to the real class path
     String classPath =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    classPath =
+        Arrays.stream(classPath.split(Pattern.quote(File.pathSeparator)))
+            .filter(entry -> leftOut.stream().noneMatch(entry::contains))
+            .collect(Collectors.joining(File.pathSeparator));
     List<String> command = new ArrayList<>();
     command.add(System.getProperty("java.home") + File.separator + "bin" + File.separator + "java");
     command.add("-XX:-CreateCoredumpOnCrash");

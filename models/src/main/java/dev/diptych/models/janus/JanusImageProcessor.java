@@ -112,12 +112,17 @@ final class JanusImageProcessor {
   }
 
   /** {@return the picture's width and height before it is padded} */
-  int[] resized(int width, int height) {
+  static int[] resized(int width, int height, int side, int minSize, boolean truncates) {
     int longest = Math.max(width, height);
-    return new int[] {shorten(width, longest), shorten(height, longest)};
+    return new int[] {
+      shorten(width, longest, side, minSize, truncates),
+      shorten(height, longest, side, minSize, truncates)
+    };
   }
 
-  private int shorten(int length, int longest) {
+  /** In doubles and in each reference's own order: the last bit decides some sizes. */
+  private static int shorten(
+      int length, int longest, int side, int minSize, boolean truncates) {
     double exact =
         truncates ? (double) length / longest * side : length * ((double) side / longest);
     return Math.max((int) (truncates ? exact : Math.rint(exact)), minSize);
@@ -125,7 +130,7 @@ final class JanusImageProcessor {
 
   /** {@return the resized and padded picture, a square of the tower's side} */
   Image canvas(Image image) {
-    int[] size = resized(image.width(), image.height());
+    int[] size = resized(image.width(), image.height(), side, minSize, truncates);
     Image small = PillowResize.resize(image, size[0], size[1], filter);
     int square = Math.max(size[0], size[1]);
     if (size[0] == size[1]) {
