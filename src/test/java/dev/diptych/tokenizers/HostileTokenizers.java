@@ -58,6 +58,8 @@ final class HostileTokenizers {
   private static Map<String, String> files() {
     Map<String, String> files = new LinkedHashMap<>();
     files.put("empty", "");
+    files.put("Git LFS pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n");
+    files.put("web page", "\n<!DOCTYPE html><html>");
     files.put("not an object", "[1]");
     files.put("cut off", tokenizer("", MODEL).substring(0, 60));
     files.put("something behind", tokenizer("", MODEL) + "{}");

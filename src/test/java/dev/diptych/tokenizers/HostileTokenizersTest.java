@@ -3,6 +3,7 @@ package dev.diptych.tokenizers;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.diptych.testing.ForkedJvm;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -39,5 +40,30 @@ class HostileTokenizersTest {
     }
     softly.assertAll();
     assertThat(lines).as(result.output()).isGreaterThan(45);
+  }
+
+  @Test
+  void saysWhatToDoWhenTheNativeLibraryCannotBeUnpacked(@TempDir Path folder) throws Exception {
+    Path file = Files.createFile(folder.resolve("no folder"));
+    ForkedJvm.Result result =
+        ForkedJvm.of(HostileTokenizers.class)
+            .options("-DDJL_CACHE_DIR=" + file, "-DENGINE_CACHE_DIR=" + file)
+            .arguments(folder)
+            .run();
+
+    assertThat(result.exitCode()).as(result.output()).isZero();
+    assertThat(result.output())
+        .containsPattern("\\[sound\\] .* EngineException: Cannot load the native tokenizer library")
+        .contains("DJL_CACHE_DIR");
+  }
+
+  @Test
+  void readsAFolderWhoseNameHasSpaces(@TempDir Path folder) throws Exception {
+    Path spaced = Files.createDirectory(folder.resolve("a folder (1) & more"));
+    ForkedJvm.Result result =
+        ForkedJvm.of(HostileTokenizers.class).arguments(spaced).options("-Xmx256m").run();
+
+    assertThat(result.exitCode()).as(result.output()).isZero();
+    assertThat(result.output()).containsPattern("\\[sound\\] .* loaded, 32");
   }
 }

@@ -6,9 +6,11 @@ import com.google.gson.stream.JsonToken;
 import com.google.gson.stream.JsonWriter;
 import com.google.gson.stream.MalformedJsonException;
 import dev.diptych.core.CheckpointException;
+import java.io.BufferedInputStream;
 import java.io.BufferedReader;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.Reader;
 import java.math.BigDecimal;
@@ -73,7 +75,7 @@ final class TokenizerJson {
       throw new CheckpointException(name() + " is cut off: " + file, e);
     } catch (MalformedJsonException | IllegalStateException | NumberFormatException e) {
       throw new CheckpointException(
-          name() + " is not strict JSON: " + oneLine(e.getMessage()) + ": " + file, e);
+          name() + " is not the JSON that was expected: " + oneLine(e.getMessage()) + ": " + file, e);
     } catch (IOException e) {
       throw new CheckpointException("Cannot read " + file + ": " + oneLine(e.toString()), e);
     }
@@ -196,7 +198,19 @@ final class TokenizerJson {
 
   private Reader open(long maxBytes) throws IOException {
     // The limit holds for what is read, so a file that grows meanwhile does not get past it.
-    var limited = new LimitedInputStream(Files.newInputStream(file), maxBytes);
+    InputStream limited =
+        new BufferedInputStream(new LimitedInputStream(Files.newInputStream(file), maxBytes));
+    limited.mark(64);
+    String start = new String(limited.readNBytes(64), StandardCharsets.ISO_8859_1).stripLeading();
+    limited.reset();
+    if (start.startsWith("version https://git-lfs")) {
+      limited.close();
+      throw wrong("this is a Git LFS pointer, not the file itself; fetch it with: git lfs pull");
+    }
+    if (start.startsWith("<")) {
+      limited.close();
+      throw wrong("this is a web page, probably of a failed download; download the file again");
+    }
     var decoder =
         StandardCharsets.UTF_8
             .newDecoder()
