@@ -106,6 +106,9 @@ final class HostileTokenizers {
     files.put("added id of another", tokenizer(added("'id':1,'content':'a'"), MODEL));
     files.put("added id negative", tokenizer(added("'id':-1,'content':'<x>'"), MODEL));
     files.put("added token empty", tokenizer(added("'id':3,'content':''"), MODEL));
+    files.put("added word of which the normalizer leaves nothing",
+        tokenizer("'normalizer':{'type':'Strip','strip_left':true,'strip_right':true},"
+            + added("'id':3,'content':' '"), MODEL));
     files.put("added word with strip",
         tokenizer(added("'id':3,'content':'word','lstrip':true"), MODEL));
     return files;

@@ -276,6 +276,11 @@ final class TokenizerFile {
         throw unsupported(
             "the added token " + TokenizerJson.quote(token.content())
                 + " is a word with single_word, lstrip or rstrip; only special tokens may have it");
+      } else if (token.normalized() && rules.normalizerErases()) {
+        // An empty name would match everywhere, and end the process.
+        throw unsupported(
+            "the added token " + TokenizerJson.quote(token.content())
+                + " is normalised, and the normalizer may leave nothing of it");
       }
     }
     for (String content : named) {

@@ -27,11 +27,21 @@ final class TokenizerRules {
           "Metaspace", "Punctuation", "Sequence", "Split", "UnicodeScripts", "Whitespace",
           "WhitespaceSplit");
 
+  // These can leave nothing of a text.
+  private static final Set<String> ERASERS =
+      Set.of("BertNormalizer", "Nmt", "Strip", "StripAccents");
+
   private final TokenizerJson file;
   private int rules;
+  private boolean erases;
 
   TokenizerRules(TokenizerJson file) {
     this.file = file;
+  }
+
+  /** Returns whether a text may normalise to the empty text; after {@link #checkNormalizer}. */
+  boolean normalizerErases() {
+    return erases;
   }
 
   /** Refuses a normalizer that is not safe to hand to the native code; null is none. */
@@ -63,6 +73,7 @@ final class TokenizerRules {
                       + new TreeSet<>(known))
               .getMessage());
     }
+    erases |= ERASERS.contains(type) || type.equals("Replace") && "".equals(rule.get("content"));
     switch (type) {
       case "Sequence":
         int i = 0;
