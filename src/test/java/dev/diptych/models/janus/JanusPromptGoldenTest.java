@@ -15,6 +15,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.assertj.core.api.SoftAssertions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -69,6 +70,31 @@ class JanusPromptGoldenTest {
             .isEqualTo(JanusGoldenTest.list(draw, "unconditional_ids"));
       }
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"hf, hf", "original, original/janus-1.3b"})
+  void oddWhiteSpaceIsStrippedAsTheReferencesStripIt(String key, String layout) {
+    SoftAssertions softly = new SoftAssertions();
+    try (TextTokenizer tokenizer = TextTokenizer.load(TinyJanus.checkpoint(layout))) {
+      JanusPrompt prompt =
+          new JanusPrompt(tokenizer, 1, false, JanusPrompt.Roles.TOKENS, layout(layout));
+      int begin = tokenizer.controlId(JanusPrompt.BEGIN_OF_IMAGE);
+      int end = tokenizer.controlId(JanusPrompt.END_OF_IMAGE);
+      for (JsonElement e : Golden.facts("janus/edges").getAsJsonArray("turns")) {
+        List<Part> parts = new ArrayList<>();
+        for (JsonElement p : e.getAsJsonObject().getAsJsonArray("parts")) {
+          parts.add(p.isJsonNull() ? Part.of(ANY) : Part.of(p.getAsString()));
+        }
+        int[] ids = prompt.understanding(parts, false).ids();
+
+        softly
+            .assertThat(Arrays.stream(ids).filter(id -> id != begin && id != end).boxed())
+            .as(e.getAsJsonObject().get("parts").toString())
+            .isEqualTo(JanusGoldenTest.list(e.getAsJsonObject(), key));
+      }
+    }
+    softly.assertAll();
   }
 
   @Test

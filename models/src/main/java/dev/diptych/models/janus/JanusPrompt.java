@@ -109,54 +109,107 @@ final class JanusPrompt {
         ids.text(SYSTEM + "\n\n");
       }
     }
-    ids.role(roles.user);
-    ids.text(": ");
-    content(ids, parts);
-    ids.text("\n\n");
-    ids.role(roles.assistant);
-    ids.text(":");
+    turn(ids, parts);
     return ids.encoded();
   }
 
+  private void turn(Ids ids, List<Part> parts) {
+    List<String> content = content(parts);
+    // The original writes an empty turn as its role alone.
+    boolean silent = layout == JanusConfig.Layout.ORIGINAL && content.isEmpty();
+    ids.role(roles.user);
+    ids.text(silent ? ":" : ": ");
+    for (String piece : content) {
+      if (piece == null) {
+        ids.image();
+      } else {
+        ids.text(piece);
+      }
+    }
+    ids.text(silent ? "" : "\n\n");
+    ids.role(roles.assistant);
+    ids.text(":");
+  }
+
   /**
-   * A picture has a line of its own, texts are stripped at the ends of the turn. The original leaves
+   * What the user says, null for a picture. A picture has a line of its own. The chat template
+   * strips the first and the last part where they are text; the original strips the whole, and leaves
    * the line to the user: white space of his that touches a picture takes the place of the break.
    */
-  private void content(Ids ids, List<Part> parts) {
+  private List<String> content(List<Part> parts) {
+    List<String> content = new ArrayList<>();
+    boolean original = layout == JanusConfig.Layout.ORIGINAL;
     for (int i = 0; i < parts.size(); i++) {
       boolean first = i == 0;
       boolean last = i == parts.size() - 1;
       if (parts.get(i) instanceof Part.Text part) {
-        String text = first ? part.text().stripLeading() : part.text();
-        text = last ? text.stripTrailing() : text;
+        String text = first && !original ? stripLeading(part.text()) : part.text();
+        text = last && !original ? stripTrailing(text) : text;
         boolean behindText = !first && parts.get(i - 1) instanceof Part.Text;
-        ids.text(behindText ? " " + text : text);
+        content.add(behindText ? " " + text : text);
       } else {
-        ids.text(first || spaced(parts.get(i - 1), false) ? "" : "\n");
-        ids.image();
-        ids.text(last || spaced(parts.get(i + 1), true) ? "" : "\n");
+        content.add(first || original && endsInSpace(parts.get(i - 1)) ? "" : "\n");
+        content.add(null);
+        content.add(last || original && beginsWithSpace(parts.get(i + 1)) ? "" : "\n");
+      }
+    }
+    if (original) {
+      strip(content);
+    }
+    return content;
+  }
+
+  private static void strip(List<String> content) {
+    while (!content.isEmpty() && content.get(0) != null) {
+      String text = stripLeading(content.remove(0));
+      if (!text.isEmpty()) {
+        content.add(0, text);
+        break;
+      }
+    }
+    for (int i = content.size() - 1; i >= 0 && content.get(i) != null; i--) {
+      String text = stripTrailing(content.remove(i));
+      if (!text.isEmpty()) {
+        content.add(text);
+        break;
       }
     }
   }
 
-  private boolean spaced(Part part, boolean atBegin) {
-    if (layout == JanusConfig.Layout.HF || !(part instanceof Part.Text text)) {
-      return false;
+  private static boolean beginsWithSpace(Part part) {
+    return part instanceof Part.Text t && !stripLeading(t.text()).equals(t.text());
+  }
+
+  private static boolean endsInSpace(Part part) {
+    return part instanceof Part.Text t && !stripTrailing(t.text()).equals(t.text());
+  }
+
+  private static String stripLeading(String text) {
+    int from = 0;
+    while (from < text.length() && isSpace(text.charAt(from))) {
+      from++;
     }
-    String t = text.text();
-    return !t.isEmpty() && Character.isWhitespace(t.charAt(atBegin ? 0 : t.length() - 1));
+    return text.substring(from);
+  }
+
+  private static String stripTrailing(String text) {
+    int to = text.length();
+    while (to > 0 && isSpace(text.charAt(to - 1))) {
+      to--;
+    }
+    return text.substring(0, to);
+  }
+
+  /** Python's white space, which both references strip: Java's knows no fixed spaces and no NEL. */
+  private static boolean isSpace(char c) {
+    return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == '\u0085';
   }
 
   /** {@return what precedes the codes of a picture: no system sentence, BOI at the end} */
   int[] drawing(List<Part> parts) {
     Ids ids = new Ids();
     ids.control(bos);
-    ids.role(roles.user);
-    ids.text(": ");
-    content(ids, parts);
-    ids.text("\n\n");
-    ids.role(roles.assistant);
-    ids.text(":");
+    turn(ids, parts);
     ids.control(beginOfImage);
     return ids.encoded().ids();
   }
