@@ -11,7 +11,9 @@ import java.nio.charset.StandardCharsets;
  * A WebP picture (RFC 9649), lossy or lossless; of an animation the first frame, on black where it
  * leaves the canvas free.
  *
- * <p>The decoder gets one bare VP8 or VP8L chunk. The alpha plane of a lossy picture is not decoded.
+ * <p>Lossless frames go to TwelveMonkeys's decoder as one bare VP8L chunk; lossy ones to {@link
+ * Vp8Frame}, because that decoder (3.14.0) filters macroblocks before their neighbours are predicted
+ * from them and is up to 36 levels off. The alpha plane of a lossy picture is not decoded.
  */
 final class WebpImage implements EncodedImage {
   private final byte[] data;
@@ -23,6 +25,7 @@ final class WebpImage implements EncodedImage {
   private int frameWidth;
   private int frameHeight;
   private int bitstream = -1;
+  private boolean lossy;
   private byte[] exif;
 
   private WebpImage(byte[] data) {
@@ -81,8 +84,7 @@ final class WebpImage implements EncodedImage {
             walk(body + 16, (int) (body + length));
           }
         }
-        case "VP8 " -> openBitstream(at, 6, body);
-        case "VP8L" -> openBitstream(at, 1, body);
+        case "VP8 ", "VP8L" -> openBitstream(at, type.equals("VP8 "));
         case "EXIF" -> exif = ExifOrientation.payload(data, body, (int) length);
         default -> {}
       }
@@ -90,18 +92,19 @@ final class WebpImage implements EncodedImage {
     }
   }
 
-  private void openBitstream(int at, int header, int body) {
+  private void openBitstream(int at, boolean lossy) {
     if (bitstream >= 0) {
       return;
     }
     bitstream = at;
-    if (header == 1) {
-      int sizes = bytes.getInt(body + 1);
+    this.lossy = lossy;
+    if (lossy) {
+      frameWidth = bytes.getShort(at + 14) & 0x3fff;
+      frameHeight = bytes.getShort(at + 16) & 0x3fff;
+    } else {
+      int sizes = bytes.getInt(at + 9);
       frameWidth = 1 + (sizes & 0x3fff);
       frameHeight = 1 + ((sizes >>> 14) & 0x3fff);
-    } else {
-      frameWidth = bytes.getShort(body + header) & 0x3fff;
-      frameHeight = bytes.getShort(body + header + 2) & 0x3fff;
     }
   }
 
@@ -131,7 +134,24 @@ final class WebpImage implements EncodedImage {
 
   @Override
   public byte[] decode() throws IOException {
+    byte[] frame = decodeFrame();
+    if (frameWidth == width && frameHeight == height) {
+      return frame;
+    }
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+    for (int y = 0; y < frameHeight; y++) {
+      int to = 3 * ((frameY + y) * width + frameX);
+      System.arraycopy(frame, 3 * frameWidth * y, rgb, to, 3 * frameWidth);
+    }
+    return rgb;
+  }
+
+  private byte[] decodeFrame() throws IOException {
+    int start = bitstream + 8;
     int length = bytes.getInt(bitstream + 4);
+    if (lossy) {
+      return Vp8Frame.decode(data, start, start + length, frameWidth, frameHeight);
+    }
     int padded = 8 + length + (length & 1);
     ByteBuffer riff = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
     riff.put("RIFF".getBytes(StandardCharsets.ISO_8859_1)).putInt(4 + padded);
@@ -143,12 +163,12 @@ final class WebpImage implements EncodedImage {
             .add(new byte[length & 1])
             .readWith(new WebPImageReaderSpi())
             .getRaster();
-    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(frameWidth, frameHeight))];
     int bands = raster.getNumBands();
     int[] row = new int[frameWidth * bands];
+    int at = 0;
     for (int y = 0; y < frameHeight; y++) {
       raster.getPixels(0, y, frameWidth, 1, row);
-      int at = 3 * ((frameY + y) * width + frameX);
       for (int x = 0; x < frameWidth; x++) {
         for (int channel = 0; channel < 3; channel++) {
           rgb[at++] = (byte) row[x * bands + channel];
