@@ -2,7 +2,7 @@
 
 Written with Pillow 13.0.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0) and NumPy 2.4.6; no randomness.
 Run: python make.py. resize.zip holds one PNG a case, named PHOTOGRAPH.FILTER.WIDTHxHEIGHT.png.
-formats/ holds NAME.EXT and what Pillow reads from it, NAME.expected.png.
+pixel_values.f32 comes from transformers. formats/ holds NAME.EXT and what Pillow reads from it, NAME.expected.png.
 """
 import io
 import struct
@@ -309,6 +309,27 @@ def make_webp(small, medium):
     save(small, "webp_animated.webp", save_all=True, append_images=[medium.resize(small.size)], lossless=True)
 
 
+# Numbers --------------------------------------------------------------------------------------
+
+
+def make_pixel_values():
+    """Every byte through transformers 5.18.0's rescale and normalize, [case, 3, 256] float32."""
+    from transformers.image_transforms import normalize, rescale
+
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[:, None, None], 3, axis=2)
+    cases = [
+        (0.00392156862745098, [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]),
+        (1 / 255, [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]),
+        (1 / 255, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        (1 / 127.5, [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]),
+    ]
+    out = []
+    for scale, mean, std in cases:
+        scaled = rescale(ramp, scale)
+        out.append(normalize(scaled, mean, std, input_data_format="channels_last")[:, 0, :].T)
+    (HERE / "pixel_values.f32").write_bytes(np.stack(out).astype("<f4").tobytes())
+
+
 if __name__ == "__main__":
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     FORMATS.mkdir(exist_ok=True)
@@ -322,3 +343,4 @@ if __name__ == "__main__":
     make_bmp(chelsea)
     make_gif(chelsea, coffee.resize(chelsea.size))
     make_webp(chelsea, coffee)
+    make_pixel_values()

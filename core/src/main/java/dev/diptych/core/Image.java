@@ -6,8 +6,8 @@ import java.util.Objects;
 
 /**
  * A picture as the models see it: 8-bit sRGB without alpha, rows from the top, three bytes a pixel.
- * Immutable. Files are read and written by {@code dev.diptych.tokenizers.ImageFile}, which applies
- * EXIF orientation, colour profiles and alpha.
+ * Immutable. Files are read and written by {@code dev.diptych.tokenizers.ImageFile}, which turns them
+ * upright by EXIF and, as the references do, drops alpha and colour profiles.
  */
 public final class Image {
   private final int width;

@@ -9,12 +9,20 @@ import java.util.Arrays;
 
 /** How a camera was held, and turning the picture upright. */
 final class ExifOrientation {
+  private static final int MAX_BYTES = 1 << 20;
   private static final String PREAMBLE = "Exif\0\0";
 
   private ExifOrientation() {}
 
-  /** Cuts the TIFF block out of a chunk or segment, with or without the preamble of JPEG. */
+  /**
+   * Cuts the TIFF block out of a chunk or segment, with or without the preamble of JPEG.
+   *
+   * @return null if the block is larger than any camera's
+   */
   static byte[] payload(byte[] data, int offset, int length) {
+    if (length > MAX_BYTES) {
+      return null;
+    }
     int start = startsWithPreamble(data, offset, length) ? offset + PREAMBLE.length() : offset;
     return Arrays.copyOfRange(data, start, offset + length);
   }

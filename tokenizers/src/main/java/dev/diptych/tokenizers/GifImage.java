@@ -11,6 +11,9 @@ final class GifImage implements EncodedImage {
   private static final int EXTENSION = 0x21;
   private static final int GRAPHIC_CONTROL = 0xf9;
 
+  /** A code of 12 bits stands for at most 4,096 pixels. */
+  private static final long MAX_PIXELS_PER_BYTE = 4096 * 8 / 12 + 1;
+
   private final byte[] data;
   private final ByteBuffer bytes;
   private int width;
@@ -104,6 +107,14 @@ final class GifImage implements EncodedImage {
 
   @Override
   public byte[] decode() throws IOException {
+    int frameWidth = uint16(frame + 5);
+    int frameHeight = uint16(frame + 7);
+    long most = (long) (frameEnd - frame) * MAX_PIXELS_PER_BYTE;
+    if (frameWidth < 1 || frameHeight < 1 || (long) frameWidth * frameHeight > most) {
+      throw new DamagedImageException(
+          "a frame of 1 to " + most + " pixels in " + (frameEnd - frame) + " bytes",
+          frameWidth + "x" + frameHeight);
+    }
     Raster raster =
         new RasterReader()
             .add(data, 0, screenEnd)
@@ -116,8 +127,6 @@ final class GifImage implements EncodedImage {
     for (int at = 0; at < rgb.length; at += 3) {
       System.arraycopy(colours, 3 * transparent, rgb, at, 3);
     }
-    int frameWidth = uint16(frame + 5);
-    int frameHeight = uint16(frame + 7);
     int[] row = new int[frameWidth];
     for (int y = 0; y < frameHeight; y++) {
       raster.getPixels(0, y, frameWidth, 1, row);

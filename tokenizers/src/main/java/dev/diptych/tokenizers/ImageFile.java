@@ -12,6 +12,8 @@ import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.security.SecureRandom;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
@@ -31,6 +33,9 @@ public final class ImageFile {
 
   /** Bytes a file may have: a raw picture of the default limit at three bytes a pixel. */
   private static final long MAX_FILE_BYTES = 3 * DEFAULT_MAX_PIXELS + (1 << 20);
+
+  /** Heap that decoding takes for a pixel: the decoder's raster and ours. */
+  private static final long DECODING_BYTES = 6;
 
   private ImageFile() {}
 
@@ -90,9 +95,11 @@ public final class ImageFile {
     byte[] png = toPng(image, text);
     Path target = file.toAbsolutePath();
     try {
-      Path temporary = Files.createTempFile(target.getParent(), "." + target.getFileName(), ".tmp");
+      // Not createTempFile: its files can be read by their owner alone, and this one is to stay.
+      String unique = Long.toHexString(new SecureRandom().nextLong());
+      Path temporary = target.resolveSibling("." + target.getFileName() + "." + unique + ".tmp");
       try {
-        Files.write(temporary, png);
+        Files.write(temporary, png, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
         move(temporary, target);
       } finally {
         Files.deleteIfExists(temporary);
@@ -149,9 +156,7 @@ public final class ImageFile {
             : new DamagedImageException("an existing file", "none at " + file.toAbsolutePath());
       }
       long size = Files.size(file);
-      if (size > MAX_FILE_BYTES) {
-        throw tooLarge(file.toString(), "bytes", size, MAX_FILE_BYTES);
-      }
+      checkSize(file.toString(), "picture", "bytes", size, MAX_FILE_BYTES);
       try (InputStream stream = Files.newInputStream(file)) {
         byte[] head = stream.readNBytes(ImageFormat.SIGNATURE_BYTES);
         ImageFormat.of(head);
@@ -166,6 +171,7 @@ public final class ImageFile {
 
   private static Image decode(byte[] data, String source, long maxPixels) {
     String what = "picture";
+    long bytes = 0;
     try {
       EncodedImage encoded = ImageFormat.of(head(data)).open(data);
       what = encoded.format() + " picture";
@@ -174,7 +180,11 @@ public final class ImageFile {
       if (width < 1 || height < 1) {
         throw new DamagedImageException("sides of at least 1 pixel", width + "x" + height);
       }
-      checkSize(source, width, height, maxPixels);
+      what += " of " + width + "x" + height + " pixels";
+      long pixels = (long) width * height;
+      bytes = pixels * DECODING_BYTES;
+      checkSize(source, what, "pixels", pixels, Math.min(maxPixels, Integer.MAX_VALUE / 3));
+      checkSize(source, what, "bytes of Java heap", bytes, Runtime.getRuntime().maxMemory());
       byte[] stored = encoded.decode();
       int orientation = ExifOrientation.of(encoded.exif());
       byte[] rgb = ExifOrientation.upright(stored, width, height, orientation);
@@ -184,6 +194,11 @@ public final class ImageFile {
       throw e;
     } catch (IOException | RuntimeException e) {
       throw invalid(source, what, e);
+    } catch (OutOfMemoryError e) {
+      // Only the pixels' arrays are large here, and they are garbage already.
+      Runtime runtime = Runtime.getRuntime();
+      long free = runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
+      throw tooLarge(source, what, "bytes of free Java heap", bytes, Math.min(free, bytes - 1));
     }
   }
 
@@ -191,33 +206,26 @@ public final class ImageFile {
     return Arrays.copyOf(data, Math.min(data.length, ImageFormat.SIGNATURE_BYTES));
   }
 
-  private static void checkSize(String source, int width, int height, long maxPixels) {
-    long pixels = (long) width * height;
-    String asked = width + "x" + height + " = " + pixels + " pixels";
-    if (pixels > maxPixels) {
-      throw tooLarge(source, "pixels (" + width + "x" + height + ")", pixels, maxPixels);
-    }
-    // The decoder's raster and ours, three bytes a pixel each.
-    long bytes = 6 * pixels;
-    long memory = Runtime.getRuntime().maxMemory();
-    if (bytes > memory) {
-      throw tooLarge(source, "bytes of Java heap (for " + asked + ")", bytes, memory);
+  private static void checkSize(
+      String source, String what, String unit, long asked, long allowed) {
+    if (asked > allowed) {
+      throw tooLarge(source, what, unit, asked, allowed);
     }
   }
 
   private static ResourceLimitException tooLarge(
-      String source, String unit, long asked, long allowed) {
+      String source, String what, String unit, long asked, long allowed) {
     return new ResourceLimitException(
-        "Cannot read the picture "
+        "Cannot read the "
+            + what
+            + " "
             + source
             + "\n  expected at most "
             + allowed
             + " "
-            + unit.replaceFirst(" \\(.*", "")
+            + unit
             + "\n  found    "
             + asked
-            + " "
-            + unit
             + "\n  Make the picture smaller, or allow more.",
         asked,
         allowed);

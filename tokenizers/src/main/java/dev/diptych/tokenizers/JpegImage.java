@@ -19,6 +19,9 @@ final class JpegImage implements EncodedImage {
   private static final int EOI = 0xd9;
   private static final int SOS = 0xda;
 
+  /** A block of 64 pixels takes a bit at least. */
+  private static final long MAX_PIXELS_PER_BYTE = 8 * 64;
+
   private enum Colours {
     GRAY,
     RGB,
@@ -193,6 +196,11 @@ final class JpegImage implements EncodedImage {
 
   @Override
   public byte[] decode() throws IOException {
+    if (data.length * MAX_PIXELS_PER_BYTE < (long) width * height) {
+      throw new DamagedImageException(
+          "pixel data for " + width + "x" + height + " pixels",
+          data.length + " bytes, which can't hold them");
+    }
     Raster raster = scans.readRasterWithJdk("jpeg");
     byte[] samples = ((DataBufferByte) raster.getDataBuffer()).getData();
     if (samples.length != (long) components * width * height) {
