@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.UnsupportedModelException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -243,6 +244,21 @@ class TorchFileHostileTest {
     assertRefused(
         ZipWriter.oneTensor().add("m/data/1", shared).lie("m/data/1", e -> e.local = 0),
         "disagree");
+  }
+
+  @Test
+  void refusesAnEntryInsideTheDataOfAnother() {
+    byte[] payload = {1, 2, 3, 4};
+    byte[] inner = new ZipWriter().add("m/data/1", payload).bytes();
+    ZipWriter zip = new ZipWriter()
+        .add("m/data.pkl", PickleWriter.oneTensor("w").bytes())
+        .add("m/data/0", inner);
+    int at = new String(zip.bytes(), StandardCharsets.ISO_8859_1)
+        .indexOf(new String(inner, StandardCharsets.ISO_8859_1));
+
+    zip.add("m/data/1", payload, e -> e.local = at);
+
+    assertRefused(zip, "m/data/1 overlaps another");
   }
 
   @Test

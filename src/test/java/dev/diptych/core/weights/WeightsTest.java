@@ -99,6 +99,19 @@ class WeightsTest {
   }
 
   @Test
+  void tellsOfShapesThatNoTensorCanHave() {
+    try (Checkpoint checkpoint = layers(1)) {
+      Weights weights = Weights.of(checkpoint);
+      weights.require("a", 1L << 62, 1L << 62);
+      weights.require("b", -1);
+
+      assertThatThrownBy(weights::done)
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("b [-1]");
+    }
+  }
+
+  @Test
   void ignoresByExactNameOrPatternBelowThePrefixWithAReason() {
     try (Checkpoint checkpoint = layers(12)) {
       Weights weights = Weights.of(checkpoint);

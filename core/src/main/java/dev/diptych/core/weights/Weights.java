@@ -116,7 +116,7 @@ public final class Weights {
     List<Long> expected = Arrays.stream(shape).boxed().toList();
     if (!checkpoint.names().contains(path)) {
       binding.missing.put(path, expected);
-      return new TensorSpec(path, StoredType.F32, expected, checkpoint.location());
+      return standIn(path, expected);
     }
     TensorSpec found = checkpoint.spec(path);
     if (!found.shape().equals(expected) || !found.type().isBindable()) {
@@ -124,6 +124,15 @@ public final class Weights {
     }
     binding.bound.put(path, found);
     return found;
+  }
+
+  /** An absurd config asks for shapes that no tensor can have; that is told with the rest. */
+  private TensorSpec standIn(String path, List<Long> shape) {
+    try {
+      return new TensorSpec(path, StoredType.F32, shape, checkpoint.location());
+    } catch (ArithmeticException | IllegalArgumentException e) {
+      return new TensorSpec(path, StoredType.F32, List.of(0L), checkpoint.location());
+    }
   }
 
   /**
