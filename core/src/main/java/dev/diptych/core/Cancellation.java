@@ -5,10 +5,18 @@ package dev.diptych.core;
  * stays so.
  */
 public final class Cancellation {
+  private final Cancellation parent;
   private volatile boolean cancelled;
 
   /** Creates a switch that is not yet thrown. */
-  public Cancellation() {}
+  public Cancellation() {
+    this(null);
+  }
+
+  /** A switch that is also thrown when its parent is. */
+  Cancellation(Cancellation parent) {
+    this.parent = parent;
+  }
 
   /** Asks every generation that holds this switch to end within one step. */
   public void cancel() {
@@ -17,6 +25,6 @@ public final class Cancellation {
 
   /** {@return whether {@link #cancel()} was called} */
   public boolean cancelled() {
-    return cancelled;
+    return cancelled || (parent != null && parent.cancelled());
   }
 }

@@ -12,16 +12,22 @@ public final class GenerationRun {
   private final GenerationRequest request;
   private final GenerationOptions options;
   private final Lifetime lifetime;
+  private final Cancellation cancellation;
   private final long begin = System.nanoTime();
   private long firstToken;
   private long lastToken;
   private long imageDecoding;
   private long lastPreview = begin;
 
-  GenerationRun(GenerationRequest request, GenerationOptions options, Lifetime lifetime) {
+  GenerationRun(
+      GenerationRequest request,
+      GenerationOptions options,
+      Lifetime lifetime,
+      Cancellation cancellation) {
     this.request = request;
     this.options = options;
     this.lifetime = lifetime;
+    this.cancellation = cancellation;
   }
 
   /** {@return the request} */
@@ -46,7 +52,7 @@ public final class GenerationRun {
    * @throws DeadlineExceededException if the deadline passed
    */
   public void step() {
-    if (request.cancellation().cancelled()) {
+    if (cancellation.cancelled()) {
       throw new GenerationCancelledException("The generation was cancelled by the caller");
     }
     if (lifetime.closed()) {

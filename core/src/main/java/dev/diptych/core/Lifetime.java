@@ -1,12 +1,15 @@
 package dev.diptych.core;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * Keeps what a model holds in native memory alive while somebody uses it. {@link #close} turns
  * newcomers away, asks those inside to leave, waits for the last one, and frees once.
  */
 public final class Lifetime {
   private final String what;
-  private int users;
+  private final List<Thread> inside = new ArrayList<>();
   private boolean closed;
   private boolean freed;
 
@@ -21,6 +24,7 @@ public final class Lifetime {
 
   /** One user inside; closing it twice counts once. */
   public final class Lease implements AutoCloseable {
+    private final Thread user = Thread.currentThread();
     private boolean left;
 
     private Lease() {}
@@ -30,7 +34,7 @@ public final class Lifetime {
       synchronized (Lifetime.this) {
         if (!left) {
           left = true;
-          users--;
+          inside.remove(user);
           Lifetime.this.notifyAll();
         }
       }
@@ -44,7 +48,7 @@ public final class Lifetime {
    */
   public synchronized Lease enter() {
     requireOpen();
-    users++;
+    inside.add(Thread.currentThread());
     return new Lease();
   }
 
@@ -65,12 +69,16 @@ public final class Lifetime {
    * first and frees nothing.
    *
    * @param free frees the native memory
+   * @throws IllegalStateException if the caller is inside itself: it would wait for ever
    */
   public void close(Runnable free) {
     boolean interrupted = false;
     synchronized (this) {
+      if (inside.contains(Thread.currentThread())) {
+        throw new IllegalStateException("A listener cannot close the " + what + " that it hears of");
+      }
       closed = true;
-      while (users > 0) {
+      while (!inside.isEmpty()) {
         try {
           wait();
         } catch (InterruptedException e) {

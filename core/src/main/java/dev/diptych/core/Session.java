@@ -42,6 +42,10 @@ public abstract class Session implements AutoCloseable {
    */
   public final GenerationResult generate(GenerationRequest request) {
     Objects.requireNonNull(request, "request");
+    return generate(request, request.cancellation());
+  }
+
+  private GenerationResult generate(GenerationRequest request, Cancellation cancellation) {
     if (busy.isHeldByCurrentThread() || !busy.tryLock()) {
       throw new IllegalStateException(
           "The session is busy with another request; a session answers one at a time");
@@ -57,7 +61,7 @@ public abstract class Session implements AutoCloseable {
         if (options.seed().isEmpty()) {
           options = options.toBuilder().seed(new SplittableRandom().nextLong()).build();
         }
-        GenerationRun run = new GenerationRun(request, options, modelLifetime);
+        GenerationRun run = new GenerationRun(request, options, modelLifetime, cancellation);
         run.step();
         return run(run);
       }
@@ -74,11 +78,13 @@ public abstract class Session implements AutoCloseable {
   public final Generation start(GenerationRequest request) {
     Objects.requireNonNull(request, "request");
     CompletableFuture<GenerationResult> future = new CompletableFuture<>();
+    // Of this run alone: the same request may be running elsewhere.
+    Cancellation own = new Cancellation(request.cancellation());
     Thread thread =
         new Thread(
             () -> {
               try {
-                future.complete(generate(request));
+                future.complete(generate(request, own));
               } catch (Throwable e) {
                 future.completeExceptionally(e);
               }
@@ -86,7 +92,7 @@ public abstract class Session implements AutoCloseable {
             "diptych-generation");
     thread.setDaemon(true);
     thread.start();
-    return new Generation(request.cancellation(), future);
+    return new Generation(own, future);
   }
 
   /** Frees the cache, after the running request if there is one. Closing again does nothing. */
