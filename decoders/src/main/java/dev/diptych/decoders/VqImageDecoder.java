@@ -11,6 +11,7 @@ import dev.diptych.core.engine.OnnxGraph.ElementType;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.nn.ConvBlocks;
+import dev.diptych.core.nn.ConvBlocks.Features;
 import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.vq.VqLayout;
 import dev.diptych.core.weights.Weights;
@@ -152,33 +153,33 @@ public final class VqImageDecoder implements AutoCloseable {
     z = graph.node("Transpose", Map.of("perm", new long[] {0, 2, 1}), z);
     int side = config.gridSize();
     z = graph.node("Reshape", z, graph.ints(0, config.embedDim(), side, side));
-    z = blocks.conv1x1(z, "post_quant_conv", config.embedDim(), config.latentChannels());
+    Features h = new Features(z, config.embedDim(), side);
+    h = blocks.conv1x1(h, "post_quant_conv", config.latentChannels());
 
     int channels = config.channels(config.levels() - 1);
-    Edge h = blocks.conv3x3(z, "decoder.conv_in", config.latentChannels(), channels);
-    h = blocks.resBlock(h, layout.midBlock1("decoder"), channels, channels);
-    h = blocks.attention(h, layout.midAttention("decoder"), channels);
-    h = blocks.resBlock(h, layout.midBlock2("decoder"), channels, channels);
+    h = blocks.conv3x3(h, "decoder.conv_in", channels);
+    h = blocks.resBlock(h, layout.midBlock1("decoder"), channels);
+    h = blocks.attention(h, layout.midAttention("decoder"));
+    h = blocks.resBlock(h, layout.midBlock2("decoder"), channels);
 
     for (int i = 0; i < config.levels(); i++) {
       int level = config.levels() - 1 - i;
       String name = layout.decoderLevel(i);
       for (int j = 0; j <= config.numResBlocks(); j++) {
-        h = blocks.resBlock(h, layout.resBlock(name, j), channels, config.channels(level));
-        channels = config.channels(level);
+        h = blocks.resBlock(h, layout.resBlock(name, j), config.channels(level));
         if (config.attentionLevels().contains(level)) {
-          h = blocks.attention(h, layout.attention(name, j), channels);
+          h = blocks.attention(h, layout.attention(name, j));
         }
       }
       if (level > 0) {
-        h = blocks.upsample(h, name + ".upsample.conv", channels);
+        h = blocks.upsample(h, name + ".upsample.conv");
       }
     }
 
-    h = blocks.swish(blocks.groupNorm(h, "decoder.norm_out", channels));
-    h = blocks.conv3x3(h, "decoder.conv_out", channels, config.outChannels());
+    h = blocks.swish(blocks.groupNorm(h, "decoder.norm_out"));
+    h = blocks.conv3x3(h, "decoder.conv_out", config.outChannels());
     graph.output(
-        h,
+        h.edge(),
         PIXELS,
         ElementType.FLOAT32,
         "N",

@@ -3,6 +3,7 @@ package dev.diptych.core.engine;
 import dev.diptych.core.engine.OnnxGraph.Edge;
 import dev.diptych.core.engine.OnnxGraph.ElementType;
 import dev.diptych.core.nn.ConvBlocks;
+import dev.diptych.core.nn.ConvBlocks.Features;
 import java.nio.FloatBuffer;
 import java.util.Random;
 
@@ -16,11 +17,12 @@ final class TestGraphs {
   static OnnxGraph blocks(int count) {
     OnnxGraph graph = new OnnxGraph("blocks");
     ConvBlocks blocks = new ConvBlocks(graph);
-    Edge h = graph.input("x", ElementType.FLOAT32, "N", CHANNELS, "Y", "X");
+    Edge x = graph.input("x", ElementType.FLOAT32, "N", CHANNELS, "Y", "X");
+    Features h = new Features(x, CHANNELS);
     for (int i = 0; i < count; i++) {
-      h = blocks.resBlock(h, "block." + i, CHANNELS, CHANNELS);
+      h = blocks.resBlock(h, "block." + i, CHANNELS);
     }
-    graph.output(h, "y", ElementType.FLOAT32, "N", CHANNELS, "Y", "X");
+    graph.output(h.edge(), "y", ElementType.FLOAT32, "N", CHANNELS, "Y", "X");
     return graph;
   }
 

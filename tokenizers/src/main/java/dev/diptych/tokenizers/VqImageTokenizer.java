@@ -8,6 +8,7 @@ import dev.diptych.core.engine.OnnxGraph.ElementType;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.nn.ConvBlocks;
+import dev.diptych.core.nn.ConvBlocks.Features;
 import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.vq.VqLayout;
 import dev.diptych.core.weights.Weights;
@@ -68,32 +69,31 @@ public final class VqImageTokenizer implements AutoCloseable {
     VqLayout layout = config.layout();
     OnnxGraph graph = new OnnxGraph("vq-encoder");
     ConvBlocks blocks = new ConvBlocks(graph);
-    Edge h = graph.input(PIXELS, ElementType.FLOAT32, "N", config.inChannels(), "Y", "X");
+    Edge pixels = graph.input(PIXELS, ElementType.FLOAT32, "N", config.inChannels(), "Y", "X");
 
-    int channels = config.baseChannels();
-    h = blocks.conv3x3(h, "encoder.conv_in", config.inChannels(), channels);
+    Features h = new Features(pixels, config.inChannels());
+    h = blocks.conv3x3(h, "encoder.conv_in", config.baseChannels());
     for (int level = 0; level < config.levels(); level++) {
       String name = layout.encoderLevel(level);
       for (int i = 0; i < config.numResBlocks(); i++) {
-        h = blocks.resBlock(h, layout.resBlock(name, i), channels, config.channels(level));
-        channels = config.channels(level);
+        h = blocks.resBlock(h, layout.resBlock(name, i), config.channels(level));
         if (config.attentionLevels().contains(level)) {
-          h = blocks.attention(h, layout.attention(name, i), channels);
+          h = blocks.attention(h, layout.attention(name, i));
         }
       }
       if (level < config.levels() - 1) {
-        h = blocks.downsample(h, name + ".downsample.conv", channels);
+        h = blocks.downsample(h, name + ".downsample.conv");
       }
     }
 
-    h = blocks.resBlock(h, layout.midBlock1("encoder"), channels, channels);
-    h = blocks.attention(h, layout.midAttention("encoder"), channels);
-    h = blocks.resBlock(h, layout.midBlock2("encoder"), channels, channels);
-    h = blocks.swish(blocks.groupNorm(h, "encoder.norm_out", channels));
-    h = blocks.conv3x3(h, "encoder.conv_out", channels, config.latentChannels());
-    h = blocks.conv1x1(h, "quant_conv", config.latentChannels(), config.embedDim());
+    h = blocks.resBlock(h, layout.midBlock1("encoder"), h.channels());
+    h = blocks.attention(h, layout.midAttention("encoder"));
+    h = blocks.resBlock(h, layout.midBlock2("encoder"), h.channels());
+    h = blocks.swish(blocks.groupNorm(h, "encoder.norm_out"));
+    h = blocks.conv3x3(h, "encoder.conv_out", config.latentChannels());
+    h = blocks.conv1x1(h, "quant_conv", config.embedDim());
 
-    graph.output(nearest(graph, blocks, config, h), CODES, ElementType.INT64, "N", "P");
+    graph.output(nearest(graph, blocks, config, h.edge()), CODES, ElementType.INT64, "N", "P");
     return graph;
   }
 

@@ -16,50 +16,71 @@ public final class ConvBlocks {
 
   private static final float NORM_EPSILON = 1e-6f;
 
+  /** A side that each run chooses. */
+  private static final int OPEN = -1;
+
   private final OnnxGraph graph;
+
+  /**
+   * What a convolution takes and gives.
+   *
+   * @param edge [N, C, y, x] float32
+   * @param channels C
+   * @param side y and x, or -1 where each run chooses; ONNX Runtime joins a residual addition to the
+   *     convolution before it only where sizes are known
+   */
+  public record Features(Edge edge, int channels, int side) {
+    /** Features of any size. */
+    public Features(Edge edge, int channels) {
+      this(edge, channels, OPEN);
+    }
+
+    private Features with(Edge edge) {
+      return new Features(edge, channels, side);
+    }
+  }
 
   /** Adds to a graph. */
   public ConvBlocks(OnnxGraph graph) {
     this.graph = graph;
   }
 
-  /** Mixes channels: [N, in, y, x] to [N, out, y, x]. */
-  public Edge conv1x1(Edge x, String name, int in, int out) {
-    return conv(x, name, in, out, 1, 1, 0, 0);
+  /** Mixes channels: [N, C, y, x] to [N, out, y, x]. */
+  public Features conv1x1(Features x, String name, int out) {
+    return new Features(conv(x, name, out, 1, 1, 0, 0), out, x.side);
   }
 
-  /** Keeps the size: [N, in, y, x] to [N, out, y, x]. */
-  public Edge conv3x3(Edge x, String name, int in, int out) {
-    return conv(x, name, in, out, 3, 1, 1, 1);
+  /** Keeps the size: [N, C, y, x] to [N, out, y, x]. */
+  public Features conv3x3(Features x, String name, int out) {
+    return new Features(conv(x, name, out, 3, 1, 1, 1), out, x.side);
   }
 
-  /** Halves the size, with zeros added at the bottom and the right alone: [N, C, y, x] to [N, C, y/2, x/2]. */
-  public Edge downsample(Edge x, String name, int channels) {
-    return conv(x, name, channels, channels, 3, 2, 0, 1);
+  /**
+   * Halves the size, with zeros added at the bottom and the right alone: [N, C, y, x] to [N, C, y/2,
+   * x/2].
+   */
+  public Features downsample(Features x, String name) {
+    int side = x.side == OPEN ? OPEN : x.side / 2;
+    return new Features(conv(x, name, x.channels, 3, 2, 0, 1), x.channels, side);
   }
 
   /** Doubles the size by repeating pixels, then smooths: [N, C, y, x] to [N, C, 2y, 2x]. */
-  public Edge upsample(Edge x, String name, int channels) {
-    Edge scales = graph.floats(1, 1, 2, 2);
-    Edge repeated =
-        graph.node(
-            "Resize",
-            Map.of(
-                "mode", "nearest",
-                "coordinate_transformation_mode", "asymmetric",
-                "nearest_mode", "floor"),
-            x,
-            null,
-            scales);
-    return conv3x3(repeated, name, channels, channels);
+  public Features upsample(Features x, String name) {
+    Map<String, String> repeat =
+        Map.of(
+            "mode", "nearest",
+            "coordinate_transformation_mode", "asymmetric",
+            "nearest_mode", "floor");
+    Edge repeated = graph.node("Resize", repeat, x.edge, null, graph.floats(1, 1, 2, 2));
+    int side = x.side == OPEN ? OPEN : 2 * x.side;
+    return conv3x3(new Features(repeated, x.channels, side), name, x.channels);
   }
 
-  /** Normalises each of 32 groups of channels, then scales each channel: [N, C, y, x] unchanged. */
-  public Edge groupNorm(Edge x, String name, int channels) {
-    // ONNX Runtime runs GroupNormalization as eleven nodes; each group as one "channel" of an
-    // InstanceNormalization is one.
-    Edge shape = graph.node("Shape", x);
-    Edge grouped = graph.node("Reshape", x, graph.ints(0, NORM_GROUPS, -1));
+  /** Normalises each of 32 groups of channels, then scales each channel: [N, C, y, x]. */
+  public Features groupNorm(Features x, String name) {
+    // ONNX Runtime's CPU has no kernel for GroupNormalization and runs it as eleven nodes; a group
+    // as the one "channel" of an InstanceNormalization is one node, and exact.
+    Edge grouped = graph.node("Reshape", x.edge, graph.ints(0, NORM_GROUPS, -1));
     Edge normal =
         graph.node(
             "InstanceNormalization",
@@ -67,44 +88,46 @@ public final class ConvBlocks {
             grouped,
             graph.filled(NORM_GROUPS, 1),
             graph.filled(NORM_GROUPS, 0));
-    Edge restored = graph.node("Reshape", normal, shape);
-    Edge perChannel = graph.ints(channels, 1, 1);
-    Edge scale = graph.node("Reshape", graph.weight(name + ".weight", channels), perChannel);
-    Edge bias = graph.node("Reshape", graph.weight(name + ".bias", channels), perChannel);
-    return graph.node("Add", graph.node("Mul", restored, scale), bias);
+    Edge perChannel = graph.ints(x.channels, 1, 1);
+    Edge scale = graph.node("Reshape", graph.weight(name + ".weight", x.channels), perChannel);
+    Edge bias = graph.node("Reshape", graph.weight(name + ".bias", x.channels), perChannel);
+    Edge scaled = graph.node("Mul", graph.node("Reshape", normal, shape(x)), scale);
+    return x.with(graph.node("Add", scaled, bias));
   }
 
   /** {@return x * sigmoid(x)} */
-  public Edge swish(Edge x) {
-    return graph.node("Mul", x, graph.node("Sigmoid", x));
+  public Features swish(Features x) {
+    // These two nodes are what ONNX Runtime knows to fuse into one.
+    return x.with(graph.node("Mul", x.edge, graph.node("Sigmoid", x.edge)));
   }
 
-  /** Two normalised convolutions around which x passes: [N, in, y, x] to [N, out, y, x]. */
-  public Edge resBlock(Edge x, String name, int in, int out) {
-    Edge h = swish(groupNorm(x, name + ".norm1", in));
-    h = conv3x3(h, name + ".conv1", in, out);
-    h = swish(groupNorm(h, name + ".norm2", out));
-    h = conv3x3(h, name + ".conv2", out, out);
-    Edge shortcut = in == out ? x : conv1x1(x, name + ".nin_shortcut", in, out);
-    return graph.node("Add", shortcut, h);
+  /** Two normalised convolutions around which x passes: [N, C, y, x] to [N, out, y, x]. */
+  public Features resBlock(Features x, String name, int out) {
+    Features h = swish(groupNorm(x, name + ".norm1"));
+    h = conv3x3(h, name + ".conv1", out);
+    h = swish(groupNorm(h, name + ".norm2"));
+    h = conv3x3(h, name + ".conv2", out);
+    Features shortcut = x.channels == out ? x : conv1x1(x, name + ".nin_shortcut", out);
+    return h.with(graph.node("Add", shortcut.edge, h.edge));
   }
 
   /** Every position attends to every other, one head as wide as all channels: [N, C, y, x]. */
-  public Edge attention(Edge x, String name, int channels) {
-    Edge normal = groupNorm(x, name + ".norm", channels);
-    Edge flat = graph.ints(0, channels, -1);
-    Edge q = graph.node("Reshape", conv1x1(normal, name + ".q", channels, channels), flat);
-    Edge k = graph.node("Reshape", conv1x1(normal, name + ".k", channels, channels), flat);
-    Edge v = graph.node("Reshape", conv1x1(normal, name + ".v", channels, channels), flat);
+  public Features attention(Features x, String name) {
+    Features normal = groupNorm(x, name + ".norm");
+    Edge flat = graph.ints(0, x.channels, -1);
+    Edge q = graph.node("Reshape", conv1x1(normal, name + ".q", x.channels).edge, flat);
+    Edge k = graph.node("Reshape", conv1x1(normal, name + ".k", x.channels).edge, flat);
+    Edge v = graph.node("Reshape", conv1x1(normal, name + ".v", x.channels).edge, flat);
 
     Map<String, long[]> swap = Map.of("perm", new long[] {0, 2, 1});
     Edge scores = graph.node("MatMul", graph.node("Transpose", swap, q), k); // [N, q, k]
-    Edge scale = graph.scalar((float) (1 / Math.sqrt(channels)));
+    Edge scale = graph.scalar((float) (1 / Math.sqrt(x.channels)));
     Edge share = graph.node("Softmax", Map.of("axis", -1L), graph.node("Mul", scores, scale));
     Edge seen = graph.node("MatMul", v, graph.node("Transpose", swap, share)); // [N, C, q]
 
-    Edge restored = graph.node("Reshape", seen, graph.node("Shape", x));
-    return graph.node("Add", x, conv1x1(restored, name + ".proj_out", channels, channels));
+    Features restored = x.with(graph.node("Reshape", seen, shape(x)));
+    Features out = conv1x1(restored, name + ".proj_out", x.channels);
+    return x.with(graph.node("Add", x.edge, out.edge));
   }
 
   /** Divides each row by its length: [..., D] unchanged. */
@@ -115,8 +138,14 @@ public final class ConvBlocks {
     return graph.node("Div", x, graph.node("Max", length, graph.scalar(1e-12f)));
   }
 
+  private Edge shape(Features x) {
+    return x.side == OPEN
+        ? graph.node("Shape", x.edge)
+        : graph.ints(0, x.channels, x.side, x.side);
+  }
+
   private Edge conv(
-      Edge x, String name, int in, int out, int kernel, int stride, int before, int after) {
+      Features x, String name, int out, int kernel, int stride, int before, int after) {
     Map<String, long[]> window =
         Map.of(
             "kernel_shape", new long[] {kernel, kernel},
@@ -125,8 +154,8 @@ public final class ConvBlocks {
     return graph.node(
         "Conv",
         window,
-        x,
-        graph.weight(name + ".weight", out, in, kernel, kernel),
+        x.edge,
+        graph.weight(name + ".weight", out, x.channels, kernel, kernel),
         graph.weight(name + ".bias", out));
   }
 }
