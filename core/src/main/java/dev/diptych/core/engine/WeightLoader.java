@@ -79,7 +79,11 @@ public final class WeightLoader {
     long rows = slice.shape().isEmpty() ? 1 : slice.shape().get(0);
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
     if (spec.type() == StoredType.F32 && dtype == DType.FLOAT32 && !device.gpu()) {
-      return device.floats(checkpoint.mapRows(slice.tensor(), slice.firstRow(), rows), shape);
+      ByteBuffer mapped = checkpoint.mapRows(slice.tensor(), slice.firstRow(), rows);
+      // an odd offset is legal in a file, but not every kernel takes an odd address
+      boolean aligned = mapped.alignmentOffset(0, Float.BYTES) == 0;
+      return device.floats(
+          aligned ? mapped : checkpoint.readRows(slice.tensor(), slice.firstRow(), rows), shape);
     }
     int size = spec.type().bytes();
     long rowBytes = rows == 0 ? 0 : Math.multiplyExact(slice.elements() / rows, size);

@@ -139,7 +139,7 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Copies rows of the first dimension, as {@link #read} does.
+   * Copies rows of the first dimension, as {@link #read} does; a scalar is one row.
    *
    * @param firstRow the first row, ≥ 0
    * @param rows how many, ≥ 0
@@ -151,7 +151,7 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Maps rows of the first dimension, as {@link #map} does.
+   * Maps rows of the first dimension, as {@link #map} does; a scalar is one row.
    *
    * @param firstRow the first row, ≥ 0
    * @param rows how many, ≥ 0
@@ -163,7 +163,7 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   private static long rowBytes(TensorSpec spec, long firstRow, long rows) {
-    long all = spec.shape().isEmpty() ? 0 : spec.shape().get(0);
+    long all = spec.shape().isEmpty() ? 1 : spec.shape().get(0);
     if (firstRow < 0 || rows < 0 || rows > all - firstRow) {
       throw new InvalidRequestException(
           "Rows " + firstRow + " to " + firstRow + " + " + rows + " of " + Shown.name(spec.name())

@@ -1,0 +1,97 @@
+package dev.diptych.core.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.diptych.core.DType;
+import dev.diptych.core.DeviceChoice;
+import dev.diptych.core.engine.WeightLoader.Slice;
+import dev.diptych.core.weights.Checkpoint;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class WeightLoaderTest {
+  private static final float[] VALUES = {1, 2, 3, 4, 5, 6, -0.5f, 0.25f, 7, 8, -2, 3, 9, 4, 5, 6};
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void loadsEveryStoredTypeFromOddOffsets(DType dtype) throws IOException {
+    float code = dtype == DType.FLOAT32 ? 6 : 15;
+
+    float[] read = load(dtype, 1);
+
+    assertThat(read).hasSize(VALUES.length + 7);
+    assertThat(read).startsWith(VALUES);
+    assertThat(read).endsWith(code, code, code, code, code, code, code);
+  }
+
+  @Test
+  void loadsTheSameFromEvenOffsets() throws IOException {
+    assertThat(load(DType.FLOAT32, 4)).isEqualTo(load(DType.FLOAT32, 1));
+  }
+
+  private float[] load(DType dtype, int padding) throws IOException {
+    try (Scope scope = new Scope();
+        Checkpoint checkpoint = Checkpoint.openFile(file(padding))) {
+      TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
+      Map<String, Slice> slices = new LinkedHashMap<>();
+      for (String name : List.of("f32", "f64", "f16", "bf16", "scalar", "empty")) {
+        slices.put(name, Slice.of(checkpoint.spec(name)));
+      }
+      slices.put("rows", new Slice("f32", 1, List.of(1L, 3L)));
+      Value weights = scope.add(WeightLoader.load(device, checkpoint, slices, dtype));
+      TorchScript script = scope.add(TorchScript.load(device, WeightReading.class, List.of()));
+      return device.floats(scope.add(script.call("read", weights)));
+    }
+  }
+
+  /** A pad of so many bytes, then tensors one after the other. */
+  private Path file(int padding) throws IOException {
+    ByteBuffer data = ByteBuffer.allocate(200).order(ByteOrder.LITTLE_ENDIAN);
+    StringBuilder header = new StringBuilder("{");
+    data.put(new byte[padding]);
+    entry(header, "pad", "I8", "[" + padding + "]", 0, padding);
+    int begin = data.position();
+    data.putFloat(1).putFloat(2).putFloat(3).putFloat(4).putFloat(5).putFloat(6);
+    begin = entry(header, "f32", "F32", "[2,3]", begin, data.position());
+    data.putDouble(-0.5).putDouble(0.25);
+    begin = entry(header, "f64", "F64", "[2]", begin, data.position());
+    data.putShort((short) 0x4700).putShort((short) 0x4800);
+    begin = entry(header, "f16", "F16", "[1,2]", begin, data.position());
+    data.putShort((short) 0xc000).putShort((short) 0x4040);
+    begin = entry(header, "bf16", "BF16", "[2,1]", begin, data.position());
+    data.putFloat(9);
+    begin = entry(header, "scalar", "F32", "[]", begin, data.position());
+    entry(header, "empty", "F32", "[0,3]", begin, begin);
+    header.setCharAt(header.length() - 1, '}');
+
+    byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
+    // the header's length decides with the pad whether the data are aligned
+    byte[] spaces = " ".repeat(Math.floorMod(-json.length, 8)).getBytes(StandardCharsets.UTF_8);
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + json.length + spaces.length + data.position())
+            .order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(json.length + spaces.length).put(json).put(spaces).put(data.flip());
+    return Files.write(folder.resolve("pad-" + padding + ".safetensors"), all.array());
+  }
+
+  private static int entry(
+      StringBuilder header, String name, String type, String shape, int begin, int end) {
+    header.append('"').append(name).append("\":{\"dtype\":\"").append(type)
+        .append("\",\"shape\":").append(shape).append(",\"data_offsets\":[")
+        .append(begin).append(',').append(end).append("]},");
+    return end;
+  }
+}
