@@ -31,7 +31,7 @@ class JanusGoldenTest {
   @ParameterizedTest
   @CsvSource({
     "hf, hf, 3",
-    "original/janus-1.3b, original/janus-1.3b, 3",
+    "original/janus-1.3b, original/janus-1.3b, 1",
     "original/janus-pro-1b, original/janus-1.3b, 3"
   })
   void greedyAnswersAreEqual(String checkpoint, String goldens, int atLeast) {
@@ -41,10 +41,10 @@ class JanusGoldenTest {
           Golden.facts("janus/" + goldens + "/understand").getAsJsonArray("answers")) {
         JsonObject answer = element.getAsJsonObject();
         JsonObject prompt = prompt(goldens, answer.get("prompt").getAsString());
-        // What the public face can say: one turn, with the system sentence, roles as tokens.
+        // What the public face can say: one turn, with the system sentence, roles by the name.
         if (userTurns(prompt).size() > 1
             || !JanusPromptGoldenTest.system(prompt)
-            || answer.get("prompt").getAsString().contains("plain_roles")) {
+            || plainRoles(prompt) != checkpoint.contains("1.3b")) {
           continue;
         }
         GenerationResult result =
@@ -81,7 +81,7 @@ class JanusGoldenTest {
           Golden.facts("janus/" + goldens + "/draw").getAsJsonArray("draws")) {
         JsonObject draw = element.getAsJsonObject();
         String name = draw.get("prompt").getAsString();
-        if (name.contains("plain_roles")) {
+        if (plainRoles(prompt(goldens, name)) != checkpoint.contains("1.3b")) {
           continue;
         }
         GenerationResult result =
@@ -104,6 +104,16 @@ class JanusGoldenTest {
       }
       assertThat(checked).isPositive();
     }
+  }
+
+  private static boolean plainRoles(JsonObject prompt) {
+    return prompt
+        .getAsJsonArray("messages")
+        .get(0)
+        .getAsJsonObject()
+        .get("role")
+        .getAsString()
+        .equals("User");
   }
 
   private static int levels(Image image, byte[] expected) {

@@ -92,6 +92,26 @@ class JanusHostileTest {
   }
 
   @Test
+  void aTokenizerWithMoreTokensThanTheModelIsRefused() throws IOException {
+    copy("hf");
+    Path file = folder.resolve("tokenizer.json");
+    JsonObject json = JsonParser.parseString(Files.readString(file)).getAsJsonObject();
+    JsonArray added = json.getAsJsonArray("added_tokens");
+    for (int id = 304; id <= 320; id++) {
+      JsonObject token = added.get(0).getAsJsonObject().deepCopy();
+      token.addProperty("id", id);
+      token.addProperty("content", "<token " + id + ">");
+      added.add(token);
+    }
+    Files.writeString(file, json.toString());
+
+    assertThatThrownBy(() -> Diptych.load(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("expected at most vocab_size 320")
+        .hasMessageContaining("found    321");
+  }
+
+  @Test
   void whatIsNoJanusIsNamedWithWhatIsSupported() throws IOException {
     copy("hf");
     config(c -> c.addProperty("model_type", "llava"));

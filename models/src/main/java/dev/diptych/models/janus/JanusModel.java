@@ -1,6 +1,7 @@
 package dev.diptych.models.janus;
 
 import dev.diptych.core.Capabilities;
+import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.Lifetime;
@@ -26,6 +27,7 @@ import dev.diptych.tokenizers.TextTokenizer;
 import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 
@@ -74,6 +76,7 @@ public final class JanusModel implements UnifiedModel {
         JanusImageProcessor.read(optional(folder, "preprocessor_config.json"), config);
     this.generationConfig = optional(folder, "generation_config.json");
     this.tokenizer = scope.add(TextTokenizer.load(folder));
+    requireVocabulary();
     this.prompt =
         new JanusPrompt(
             tokenizer,
@@ -81,9 +84,7 @@ public final class JanusModel implements UnifiedModel {
             optional(folder, "processor_config.json")
                 .boolOr(
                     "use_default_system_prompt", config.layout() == JanusConfig.Layout.ORIGINAL),
-            tokenizer.findControl("<|User|>").isPresent()
-                ? JanusPrompt.Roles.TOKENS
-                : JanusPrompt.Roles.PLAIN,
+            roles(folder),
             config.layout());
 
     Weights weights = Weights.of(checkpoint);
@@ -135,6 +136,31 @@ public final class JanusModel implements UnifiedModel {
       scope.close();
       throw e;
     }
+  }
+
+  /** A token without a row in the embedding table would read beyond it. */
+  private void requireVocabulary() {
+    if (tokenizer.vocabSize() > config.text().vocabSize()) {
+      throw new CheckpointException(
+          "The tokenizer has more tokens than the model\n  expected at most vocab_size "
+              + config.text().vocabSize()
+              + "\n  found    "
+              + tokenizer.vocabSize()
+              + " in tokenizer.json\n  Is tokenizer.json from the same checkpoint?");
+    }
+  }
+
+  /**
+   * Janus-1.3B was trained with the roles as words, Janus-Pro as tokens, and nothing inside the
+   * published files tells the two apart: the name does.
+   */
+  private JanusPrompt.Roles roles(Path folder) {
+    boolean words =
+        config.layout() == JanusConfig.Layout.ORIGINAL
+            && folder.toAbsolutePath().toString().toLowerCase(Locale.ROOT).contains("janus-1.3b");
+    return words || tokenizer.findControl("<|User|>").isEmpty()
+        ? JanusPrompt.Roles.PLAIN
+        : JanusPrompt.Roles.TOKENS;
   }
 
   private static JsonMap optional(Path folder, String file) {
