@@ -126,7 +126,8 @@ def main():
     torch.save({"a": torch.ones(2), "n": 3}, refused / "not_only_tensors.bin")
     torch.save(torch.ones(2), refused / "bare_tensor.bin")
     torch.save({"a": torch.complex(torch.ones(2), torch.ones(2))}, refused / "complex.bin")
-    torch.save({"a": torch.complex(torch.ones(2), torch.ones(2)).conj().imag}, refused / "negated.bin")
+    negated = torch.complex(torch.ones(2), torch.ones(2)).conj().imag
+    torch.save({"a": negated}, refused / "negated.bin")
     torch.save({"a": torch.eye(3).to_sparse()}, refused / "sparse.bin")
     torch.save({"a": torch.ones(2)}, refused / "protocol_5.bin", pickle_protocol=5)
 

@@ -106,7 +106,8 @@ def systematic():
     for value in ["null", "[]", '"x"', "1", '{"k":1}', '{"k":null}', '{"k":{}}', '{"k":["v"]}']:
         yield f"metadata {value}", file('{"__metadata__":%s,"a":%s}' % (value, entry()), bytes(8))
     yield "metadata twice", file('{"__metadata__":{},"__metadata__":{},"a":%s}' % entry(), bytes(8))
-    yield "metadata key twice", file('{"__metadata__":{"k":"v","k":"w"},"a":%s}' % entry(), bytes(8))
+    yield "metadata key twice", file(
+        '{"__metadata__":{"k":"v","k":"w"},"a":%s}' % entry(), bytes(8))
     for length in [2**63, 2**64 - 1, 100_000_001, 2**31, 2**32]:
         yield f"header length {length}", file("{}", b"", length)
     yield "header length + 1", file('{"a":%s}' % entry(), bytes(8), len('{"a":%s}' % entry()) + 1)
@@ -123,7 +124,8 @@ def damaged(count):
     for i in range(count):
         bad = bytearray(good)
         for _ in range(random.choice([1, 1, 1, 2, 3])):
-            at = random.randrange(8, 8 + len(header)) if random.random() < 0.9 else random.randrange(8)
+            in_header = random.random() < 0.9
+            at = random.randrange(8, 8 + len(header)) if in_header else random.randrange(8)
             kind = random.random()
             if kind < 0.5:
                 bad[at] = random.choice(b'0123456789[]{},:"-.eE \\\nFIBU')

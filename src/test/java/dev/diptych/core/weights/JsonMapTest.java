@@ -24,9 +24,10 @@ class JsonMapTest {
   @Test
   void readsTypedValuesAndTheirDefaults() {
     JsonMap config =
-        json("{\"model_type\":\"janus\",\"text_config\":{\"hidden_size\":2048,\"rms_norm_eps\":1e-6,"
-            + "\"tie\":false,\"rope_scaling\":null},\"mean\":[0.5,1],\"ids\":[1,2],"
-            + "\"names\":[\"a\",\"\u00e4\"],\"layers\":[{\"n\":1},{\"n\":2}],\"big\":9007199254740993}");
+        json("{\"model_type\":\"janus\",\"text_config\":{\"hidden_size\":2048,"
+            + "\"rms_norm_eps\":1e-6,\"tie\":false,\"rope_scaling\":null},\"mean\":[0.5,1],\"ids\":[1,2],"
+            + "\"names\":[\"a\",\"\u00e4\"],\"layers\":[{\"n\":1},{\"n\":2}],"
+            + "\"big\":9007199254740993}");
 
     assertThat(config.string("model_type")).isEqualTo("janus");
     assertThat(config.object("text_config").integer("hidden_size", 1, 65536)).isEqualTo(2048);
@@ -124,7 +125,8 @@ class JsonMapTest {
 
   @Test
   void keepsHugeNumbersHarmless() {
-    JsonMap config = json("{\"a\":1e999999999,\"b\":" + "9".repeat(1000) + ",\"c\":-0,\"d\":1e-999}");
+    JsonMap config =
+        json("{\"a\":1e999999999,\"b\":" + "9".repeat(1000) + ",\"c\":-0,\"d\":1e-999}");
 
     assertThatThrownBy(() -> config.number("a", 0, 1)).isInstanceOf(CheckpointException.class);
     assertThatThrownBy(() -> config.integer("b", 0L, Long.MAX_VALUE))

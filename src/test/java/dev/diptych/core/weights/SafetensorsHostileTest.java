@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -97,7 +98,7 @@ class SafetensorsHostileTest {
     }
     Path file = Safetensors.write(file(), header.append("}").toString(), 0);
 
-    assertRefusedWithinASecond(file, "has 1000000 tensors; at most 100000");
+    assertRefusedWithinASecond(file, "has more than 100000 entries");
   }
 
   @Test
@@ -202,8 +203,9 @@ class SafetensorsHostileTest {
   void namesWhatAFailedDownloadLeft() {
     String pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 4096\n";
 
-    assertRefused(write(pointer.getBytes(StandardCharsets.UTF_8)), "Git LFS pointer", "git lfs pull");
-    for (String page : new String[] {"<!DOCTYPE html><html>", "\n <HTML>", "<?xml version='1.0'?>"}) {
+    assertRefused(
+        write(pointer.getBytes(StandardCharsets.UTF_8)), "Git LFS pointer", "git lfs pull");
+    for (String page : List.of("<!DOCTYPE html><html>", "\n <HTML>", "<?xml version='1.0'?>")) {
       assertRefused(
           write(page.getBytes(StandardCharsets.UTF_8)), "web page", "download the file again");
     }

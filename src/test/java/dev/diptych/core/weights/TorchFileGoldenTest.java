@@ -137,7 +137,8 @@ class TorchFileGoldenTest {
       assertThat(checkpoint.spec("f8_e4m3").type()).isEqualTo(StoredType.F8_E4M3);
       assertThatThrownBy(weights::done)
           .isInstanceOf(DiptychException.class)
-          .hasMessageContaining("u64 expected [3] of a type that can be computed with, found [3] U64")
+          .hasMessageContaining(
+              "u64 expected [3] of a type that can be computed with, found [3] U64")
           .hasMessageContaining("3 not used");
       assertThat(weights.report().unused())
           .containsExactlyInAnyOrder("f8_e4m3", "f8_e5m2", "u16");

@@ -130,7 +130,7 @@ public final class Checkpoint implements AutoCloseable {
    * copied. The file must not be cut while the buffer is used: that ends the process. Use {@link
    * #read} for files that others may write.
    *
-   * @return the elements in row-major order, direct, read-only, little-endian; not aligned in memory
+   * @return the elements in row-major order, direct, read-only, little-endian; at any address
    * @throws dev.diptych.core.ResourceLimitException if it is 2 GiB or more
    */
   public ByteBuffer map(String name) {

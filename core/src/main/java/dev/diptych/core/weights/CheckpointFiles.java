@@ -41,7 +41,8 @@ final class CheckpointFiles {
 
   static CheckpointFiles in(Path folder) {
     if (!Files.exists(folder)) {
-      throw new CheckpointException(folder + " does not exist; expected the folder of a checkpoint");
+      throw new CheckpointException(
+          folder + " does not exist; expected the folder of a checkpoint");
     }
     if (!Files.isDirectory(folder)) {
       throw new CheckpointException(
@@ -158,8 +159,8 @@ final class CheckpointFiles {
     if (totalSize.isPresent() && totalSize.getAsLong() != sum
         && totalSize.getAsLong() != dataBytes) {
       throw new CheckpointException(
-          indexName + ": metadata.total_size is " + totalSize.getAsLong() + "; the files hold " + sum
-              + " bytes of tensors. Are they from the same download? If they are known to be right,"
+          indexName + ": metadata.total_size is " + totalSize.getAsLong() + "; the files hold "
+              + sum + " bytes of tensors. Are they from the same download? If they are known to be right,"
               + " remove total_size from the index");
     }
   }

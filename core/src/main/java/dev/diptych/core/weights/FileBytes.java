@@ -157,7 +157,8 @@ final class FileBytes implements AutoCloseable {
       long allowed = Runtime.getRuntime().maxMemory();
       ResourceLimitException error = new ResourceLimitException(
           what + " needs " + length + " bytes outside the heap and they are not to be had;"
-              + " raise -XX:MaxDirectMemorySize (by default the heap's limit, " + allowed + " bytes)",
+              + " raise -XX:MaxDirectMemorySize (by default the heap's limit, " + allowed
+              + " bytes)",
           length, allowed);
       error.initCause(e);
       throw error;

@@ -46,7 +46,8 @@ final class SafetensorsFile implements TensorFile {
     }
     long length = ByteBuffer.wrap(file.bytes(0, 8)).order(ByteOrder.LITTLE_ENDIAN).getLong();
     checkHeaderLength(name, length, file.size());
-    Map<String, Object> header = StrictJson.object(name, file.bytes(8, (int) length));
+    Map<String, Object> header =
+        StrictJson.object(name, file.bytes(8, (int) length), MAX_TENSORS);
 
     long dataStart = 8 + length;
     List<Entry> entries = new Header(name, file.path()).entries(header);
@@ -64,8 +65,9 @@ final class SafetensorsFile implements TensorFile {
   private static void checkHeaderLength(String name, long length, long fileSize) {
     if (length < 0 || length > MAX_HEADER_BYTES) {
       throw new CheckpointException(
-          name + " has a header of " + Long.toUnsignedString(length) + " bytes by its first 8 bytes;"
-              + " at most " + MAX_HEADER_BYTES + " are read. Is it a safetensors file?");
+          name + " has a header of " + Long.toUnsignedString(length)
+              + " bytes by its first 8 bytes; at most " + MAX_HEADER_BYTES
+              + " are read. Is it a safetensors file?");
     }
     if (length > fileSize - 8) {
       throw new CheckpointException(
@@ -98,7 +100,8 @@ final class SafetensorsFile implements TensorFile {
     }
     if (covered < dataSize) {
       throw new CheckpointException(
-          name + " has " + (dataSize - covered) + " trailing bytes after its last tensor; expected 0");
+          name + " has " + (dataSize - covered)
+              + " trailing bytes after its last tensor; expected 0");
     }
   }
 
@@ -106,10 +109,6 @@ final class SafetensorsFile implements TensorFile {
   private record Header(String name, Path path) {
 
     List<Entry> entries(Map<String, Object> header) {
-      if (header.size() > MAX_TENSORS) {
-        throw new CheckpointException(
-            name + " has " + header.size() + " tensors; at most " + MAX_TENSORS + " are read");
-      }
       List<Entry> entries = new ArrayList<>(header.size());
       header.forEach((tensor, value) -> {
         if (tensor.equals("__metadata__")) {
@@ -153,7 +152,8 @@ final class SafetensorsFile implements TensorFile {
       try {
         bytes = TensorSpec.bytes(type, shape);
       } catch (ArithmeticException e) {
-        throw wrong(tensor, "has shape " + shape + ": an overflow, its size in bytes has no number");
+        throw wrong(
+            tensor, "has shape " + shape + ": an overflow, its size in bytes has no number");
       }
       if (bytes != offsets.get(1) - offsets.get(0)) {
         throw wrong(tensor, "is " + type + " of shape " + shape + ", so " + bytes

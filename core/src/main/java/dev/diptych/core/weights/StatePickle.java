@@ -66,8 +66,8 @@ final class StatePickle {
   /**
    * Runs the data machine to its end.
    *
-   * @return what was pickled: {@code Dict}, {@code List} for lists and tuples, {@link StridedTensor},
-   *     {@code String}, {@code Long}, {@code Double}, {@code Boolean}, or null
+   * @return what was pickled: {@code Dict}, {@code List} for lists and tuples, {@link
+   *     StridedTensor}, {@code String}, {@code Long}, {@code Double}, {@code Boolean}, or null
    */
   static Object read(String where, byte[] pickle) {
     return new StatePickle(where, pickle).run();
@@ -194,7 +194,8 @@ final class StatePickle {
       throw refused("has a tensor with metadata, such as a negation yet to be carried out;"
           + " save it with .resolve_neg().clone()");
     }
-    if (arguments.size() >= 6 && arguments.size() <= 7 && arguments.get(0) instanceof StridedTensor.Storage storage
+    if (arguments.size() >= 6 && arguments.size() <= 7
+        && arguments.get(0) instanceof StridedTensor.Storage storage
         && arguments.get(1) instanceof Long offset
         && arguments.get(2) instanceof List<?> shape && arguments.get(3) instanceof List<?> strides
         && shape.size() == strides.size()) {

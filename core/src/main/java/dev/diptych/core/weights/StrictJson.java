@@ -33,6 +33,7 @@ final class StrictJson {
 
   private final String where;
   private final JsonReader reader;
+  private final int maxMembers;
   private int values;
 
   /** A number that is not a 64-bit integer, as it stands in the file. */
@@ -42,17 +43,23 @@ final class StrictJson {
     }
   }
 
-  private StrictJson(String where, JsonReader reader) {
+  private StrictJson(String where, JsonReader reader, int maxMembers) {
     this.where = where;
     this.reader = reader;
+    this.maxMembers = maxMembers;
   }
 
   /** Reads one object. {@code where} begins every message. */
   static Map<String, Object> object(String where, byte[] utf8) {
+    return object(where, utf8, MAX_VALUES);
+  }
+
+  /** Reads one object of at most so many members; those inside it have no limit of their own. */
+  static Map<String, Object> object(String where, byte[] utf8, int maxMembers) {
     String text = decode(where, utf8);
     try (JsonReader reader = new JsonReader(new StringReader(text))) {
       reader.setStrictness(Strictness.STRICT);
-      StrictJson json = new StrictJson(where, reader);
+      StrictJson json = new StrictJson(where, reader, maxMembers);
       if (reader.peek() != JsonToken.BEGIN_OBJECT) {
         throw new CheckpointException(where + " is not a JSON object; it must begin with {");
       }
@@ -143,6 +150,10 @@ final class StrictJson {
             where + " has a duplicate key: " + Shown.name(key) + " stands twice in one object");
       }
       members.put(key, member);
+      if (depth == 1 && members.size() > maxMembers) {
+        throw new CheckpointException(
+            where + " has more than " + maxMembers + " entries, the most that is read");
+      }
     }
     reader.endObject();
     return Collections.unmodifiableMap(members);

@@ -24,8 +24,8 @@
  *       and names of Python objects are compared with a list of strings. A list of what is
  *       forbidden would always be a gap behind. TorchScript archives are programs and never run.
  *   <li>The checksum of a storage is compared once, before its first byte is handed out, and not at
- *       opening: listing a checkpoint of many GB stays instant, and what is read for the checksum is
- *       what the model reads next.
+ *       opening: listing a checkpoint of many GB stays instant, and what is read for the checksum
+ *       is what the model reads next.
  *   <li>Links are followed for the files that a folder names itself, because people arrange their
  *       disks with them; a name that an index gives must stay in the folder (or in the blobs of the
  *       Hugging Face cache, which is made of links).
