@@ -8,6 +8,9 @@ public interface UnifiedModel extends AutoCloseable {
   /** {@return the model's name: its folder's, or its repository's} */
   String name();
 
+  /** {@return the number format that it computes in; never {@link DType#AUTO}} */
+  DType dtype();
+
   /** {@return what goes in and what comes out} */
   Capabilities capabilities();
 

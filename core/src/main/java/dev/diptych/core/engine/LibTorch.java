@@ -54,6 +54,11 @@ public final class LibTorch {
         + " GPU(s)";
   }
 
+  /** {@return where DJL unpacks native libraries; ENGINE_CACHE_DIR moves it} */
+  public static Path cacheFolder() {
+    return ai.djl.util.Utils.getEngineCacheDir();
+  }
+
   /** {@return how many threads one native call uses} */
   public static int threads() {
     engine();
@@ -128,7 +133,7 @@ public final class LibTorch {
     if (System.getenv("PYTORCH_LIBRARY_PATH") != null) {
       return;
     }
-    Path cache = ai.djl.util.Utils.getEngineCacheDir();
+    Path cache = cacheFolder();
     try {
       Files.createDirectories(cache);
       Path probe = Files.createTempFile(cache, "diptych", ".probe");

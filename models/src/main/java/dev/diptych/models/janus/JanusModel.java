@@ -198,7 +198,7 @@ public final class JanusModel implements UnifiedModel {
     return name;
   }
 
-  /** {@return the dtype that the transformer computes in} */
+  @Override
   public DType dtype() {
     return dtype;
   }
