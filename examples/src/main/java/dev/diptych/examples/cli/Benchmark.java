@@ -1,0 +1,251 @@
+package dev.diptych.examples.cli;
+
+import dev.diptych.core.Cancellation;
+import dev.diptych.core.DType;
+import dev.diptych.core.DeviceChoice;
+import dev.diptych.core.FinishReason;
+import dev.diptych.core.GenerationCancelledException;
+import dev.diptych.core.GenerationListener;
+import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.GenerationRequest;
+import dev.diptych.core.GenerationResult;
+import dev.diptych.core.Image;
+import dev.diptych.core.Output;
+import dev.diptych.core.UnifiedModel;
+import dev.diptych.core.engine.LibTorch;
+import dev.diptych.core.engine.MemoryBandwidth;
+import dev.diptych.core.weights.CheckpointSummary;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+
+/** Times drawings and captions through the public API, as a user would see them. */
+final class Benchmark {
+  // Several times the last-level cache of a server.
+  private static final long STREAM_BYTES = 1L << 30;
+  private static final String PROMPT = "a large red circle above a small blue square";
+
+  private final UnifiedModel model;
+  private final CheckpointSummary.Step step;
+  private final Cancellation cancellation;
+  private final Consumer<String> note;
+  private final List<Figure> figures = new ArrayList<>();
+
+  /** One measured number. */
+  record Figure(String name, double value, String unit) {}
+
+  /**
+   * What is measured.
+   *
+   * @param steps most steps of a drawing; 0 is the whole picture
+   * @param tokens most tokens of a caption
+   * @param rounds how often
+   * @param pictures pictures in one drawing
+   */
+  record Plan(int steps, int tokens, int rounds, int pictures, DeviceChoice device) {}
+
+  Benchmark(
+      UnifiedModel model,
+      CheckpointSummary summary,
+      Cancellation cancellation,
+      Consumer<String> note) {
+    this.model = model;
+    this.step = summary.step().orElseThrow();
+    this.cancellation = cancellation;
+    this.note = note;
+  }
+
+  /** Measures everything. */
+  List<Figure> run(Plan plan, double loadMillis) {
+    add("threads", LibTorch.threads(), "");
+    add("load", loadMillis, "ms");
+    draw(plan);
+    caption(plan);
+    add("peak resident memory", peakMegabytes(), "MB");
+    // Last, so that its own tensor is not in the peak.
+    note.accept("measuring the memory's bandwidth");
+    double bandwidth = MemoryBandwidth.measure(plan.device(), STREAM_BYTES) / 1e9;
+    add("memory bandwidth, float32 sum", bandwidth, "GB/s");
+    share("drawing step, read", "drawing step, share of bandwidth", bandwidth);
+    share("caption step, read", "caption step, share of bandwidth", bandwidth);
+    return figures;
+  }
+
+  private void draw(Plan plan) {
+    note.accept("drawing");
+    draw(plan, plan.steps() == 0 ? 8 : Math.min(8, plan.steps()));
+    int promptTokens = 0;
+    List<Double> steps = new ArrayList<>();
+    List<Double> first = new ArrayList<>();
+    List<Double> decoding = new ArrayList<>();
+    for (int i = 0; i < plan.rounds(); i++) {
+      Drawing drawing = draw(plan, plan.steps());
+      steps.addAll(drawing.steps());
+      first.add(drawing.firstMillis);
+      if (drawing.result != null) {
+        promptTokens = drawing.result.promptTokenIds().size();
+        decoding.add(drawing.result.timings().imageDecoding().toNanos() / 1e6 / plan.pictures());
+      }
+    }
+    double median = percentile(steps, 0.5);
+    int rows = 2 * plan.pictures();
+    add("drawing, pictures at once", plan.pictures(), "");
+    add("drawing, first code", percentile(first, 0.5), "ms");
+    add("drawing step, median", median, "ms");
+    add("drawing step, 95th percentile", percentile(steps, 0.95), "ms");
+    add("drawing, codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
+    if (!decoding.isEmpty()) {
+      add("picture decoding (VQ)", percentile(decoding, 0.5), "ms");
+    }
+    double cached = promptTokens + steps.size() / (2.0 * plan.rounds());
+    add("drawing step, read", gigabytes(step.drawing(), rows * cached) / (median / 1e3), "GB/s");
+  }
+
+  private void caption(Plan plan) {
+    note.accept("captioning");
+    caption(2);
+    List<Double> first = new ArrayList<>();
+    List<Double> each = new ArrayList<>();
+    double cached = 0;
+    for (int i = 0; i < plan.rounds(); i++) {
+      GenerationResult result = caption(plan.tokens());
+      first.add(result.timings().firstToken().toNanos() / 1e6);
+      int more = result.tokenIds().size() - 1;
+      if (more > 0) {
+        each.add(result.timings().tokens().toNanos() / 1e6 / more);
+      }
+      if (result.finishReason() == FinishReason.STOP) {
+        note.accept("the caption ended after " + (more + 1) + " tokens");
+      }
+      cached = result.promptTokenIds().size() + more / 2.0;
+    }
+    add("caption of 384x384, first token", percentile(first, 0.5), "ms");
+    if (!each.isEmpty()) {
+      double median = percentile(each, 0.5);
+      add("caption, a token", median, "ms");
+      add("caption, tokens", 1000 / median, "tokens/s");
+      add("caption step, read", gigabytes(step.text(), cached) / (median / 1e3), "GB/s");
+    }
+  }
+
+  /** One drawing with the times of its steps. */
+  private static final class Drawing implements GenerationListener {
+    private final long begin = System.nanoTime();
+    private final List<Long> times = new ArrayList<>();
+    private final int most;
+    private final Cancellation own;
+    private double firstMillis;
+    private GenerationResult result;
+
+    Drawing(int most, Cancellation own) {
+      this.most = most;
+      this.own = own;
+    }
+
+    @Override
+    public void onImageProgress(int done, int total) {
+      times.add(System.nanoTime());
+      if (done == 1) {
+        firstMillis = (times.get(0) - begin) / 1e6;
+      }
+      if (most > 0 && done > most) {
+        own.cancel();
+      }
+    }
+
+    List<Double> steps() {
+      List<Double> steps = new ArrayList<>();
+      for (int i = 1; i < times.size(); i++) {
+        steps.add((times.get(i) - times.get(i - 1)) / 1e6);
+      }
+      return steps;
+    }
+  }
+
+  private Drawing draw(Plan plan, int most) {
+    Cancellation own = most > 0 ? new Cancellation() : cancellation;
+    Drawing drawing = new Drawing(most, own);
+    GenerationOptions options =
+        GenerationOptions.builder().pictures(plan.pictures()).guidanceScale(5).seed(1).build();
+    try {
+      drawing.result =
+          model.generate(
+              GenerationRequest.builder()
+                  .text(PROMPT)
+                  .output(Output.IMAGE)
+                  .options(options.orElse(model.defaults(Output.IMAGE)))
+                  .listener(drawing)
+                  .cancellation(own)
+                  .build());
+    } catch (GenerationCancelledException e) {
+      if (cancellation.cancelled()) {
+        throw e;
+      }
+    }
+    if (cancellation.cancelled()) {
+      throw new GenerationCancelledException("The measurement was cancelled");
+    }
+    return drawing;
+  }
+
+  private GenerationResult caption(int tokens) {
+    GenerationOptions options =
+        GenerationOptions.builder().maxTokens(tokens).greedy(true).seed(1).build();
+    return model.generate(
+        GenerationRequest.builder()
+            .image(gradient())
+            .text(model.captionQuestion())
+            .options(options.orElse(model.defaults(Output.TEXT)))
+            .cancellation(cancellation)
+            .build());
+  }
+
+  /** 384x384 pixels, so that no resizing is timed with the large models. */
+  private static Image gradient() {
+    byte[] rgb = new byte[3 * 384 * 384];
+    for (int i = 0; i < rgb.length; i++) {
+      rgb[i] = (byte) (i / 3 % 384 * (i % 3 + 1) / 3);
+    }
+    return Image.of(384, 384, rgb);
+  }
+
+  private double gigabytes(long weights, double positions) {
+    int bytes = model.dtype() == DType.BFLOAT16 ? 2 : 4;
+    return bytes * (weights + step.cache() * positions) / 1e9;
+  }
+
+  private void share(String read, String name, double bandwidth) {
+    figures.stream()
+        .filter(f -> f.name().equals(read))
+        .findFirst()
+        .ifPresent(f -> add(name, 100 * f.value() / bandwidth, "%"));
+  }
+
+  private void add(String name, double value, String unit) {
+    figures.add(new Figure(name, value, unit));
+  }
+
+  private static double percentile(List<Double> values, double p) {
+    List<Double> sorted = values.stream().sorted().toList();
+    return sorted.isEmpty() ? Double.NaN : sorted.get((int) Math.ceil(p * (sorted.size() - 1)));
+  }
+
+  /** The kernel's own record, so short peaks count too; elsewhere the heap alone is known. */
+  private static double peakMegabytes() {
+    try {
+      for (String line :
+          Files.readAllLines(Path.of("/proc/self/status"), StandardCharsets.ISO_8859_1)) {
+        if (line.startsWith("VmHWM:")) {
+          return Long.parseLong(line.replaceAll("[^0-9]", "")) * 1024 / 1e6;
+        }
+      }
+    } catch (IOException e) {
+      // No Linux.
+    }
+    return Runtime.getRuntime().totalMemory() / 1e6;
+  }
+}

@@ -1,0 +1,112 @@
+package dev.diptych.examples.cli;
+
+import dev.diptych.core.CheckpointException;
+import dev.diptych.core.DType;
+import dev.diptych.core.DeviceChoice;
+import dev.diptych.core.LoadOptions;
+import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.DemoModel;
+import dev.diptych.models.Diptych;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** Which model, and how it is loaded. */
+final class ModelOptions {
+  @Option(
+      names = {"-m", "--model"},
+      paramLabel = "DIR",
+      description = "Folder of a checkpoint as it was published (default: the embedded demo).")
+  Path model;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      defaultValue = "auto",
+      converter = DeviceConverter.class,
+      description = "Where the transformer runs: auto, cpu or gpu (default: auto).")
+  DeviceChoice device;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "DTYPE",
+      defaultValue = "auto",
+      converter = DTypeConverter.class,
+      description = "Number format: auto, float32 or bfloat16 (default: auto).")
+  DType dtype;
+
+  @Option(
+      names = "--image-decoder",
+      paramLabel = "FILE.onnx",
+      description = "Exported decoder that turns image codes into pixels.")
+  Path imageDecoder;
+
+  private Path folder;
+  private long loadMillis;
+  private DType loadedDtype;
+
+  /** {@return the folder that is loaded; the demo is unpacked when none was given} */
+  Path folder() {
+    if (folder == null) {
+      folder = model != null ? model : DemoModel.folder();
+    }
+    return folder;
+  }
+
+  /** Loads the model and keeps the time that it took. */
+  UnifiedModel load() {
+    if (imageDecoder != null && !Files.isRegularFile(imageDecoder)) {
+      throw new CheckpointException(
+          "No image decoder at " + imageDecoder + "\n  expected an ONNX file\n  found    nothing");
+    }
+    LoadOptions options = LoadOptions.DEFAULT.withDevice(device).withDtype(dtype);
+    if (imageDecoder != null) {
+      options = options.withImageDecoder(imageDecoder);
+    }
+    long begin = System.nanoTime();
+    UnifiedModel loaded = Diptych.load(folder(), options);
+    loadedDtype = loaded.dtype();
+    loadMillis = (System.nanoTime() - begin) / 1_000_000;
+    return loaded;
+  }
+
+  /** {@return milliseconds that loading took} */
+  long loadMillis() {
+    return loadMillis;
+  }
+
+  /** {@return the number format of the loaded model} */
+  DType loadedDtype() {
+    return loadedDtype;
+  }
+
+  /** Lower case on the command line, whatever the locale. */
+  static final class DeviceConverter implements ITypeConverter<DeviceChoice> {
+    @Override
+    public DeviceChoice convert(String value) {
+      return switch (value) {
+        case "auto" -> DeviceChoice.AUTO;
+        case "cpu" -> DeviceChoice.CPU;
+        case "gpu" -> DeviceChoice.GPU;
+        default -> throw new TypeConversionException("expected auto, cpu or gpu; found " + value);
+      };
+    }
+  }
+
+  /** Lower case on the command line, whatever the locale. */
+  static final class DTypeConverter implements ITypeConverter<DType> {
+    @Override
+    public DType convert(String value) {
+      return switch (value) {
+        case "auto" -> DType.AUTO;
+        case "float32" -> DType.FLOAT32;
+        case "bfloat16" -> DType.BFLOAT16;
+        default ->
+            throw new TypeConversionException(
+                "expected auto, float32 or bfloat16; found " + value);
+      };
+    }
+  }
+}

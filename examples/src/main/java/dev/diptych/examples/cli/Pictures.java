@@ -1,0 +1,97 @@
+package dev.diptych.examples.cli;
+
+import dev.diptych.core.GenerationResult;
+import dev.diptych.core.Image;
+import dev.diptych.core.LibraryVersion;
+import dev.diptych.tokenizers.ImageFile;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Pictures on their way in and out. */
+final class Pictures {
+  private Pictures() {}
+
+  /** Reads a file, or standard input when the name is a dash. */
+  static Image read(Console console, String name) {
+    if (!name.equals("-")) {
+      return ImageFile.read(Path.of(name));
+    }
+    try {
+      return ImageFile.read(console.in().readAllBytes());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** {@return {@code name.png}, or {@code name-1.png …} for several} */
+  static List<Path> targets(Path output, int pictures) {
+    if (pictures == 1) {
+      return List.of(output);
+    }
+    List<Path> targets = new ArrayList<>();
+    for (int i = 1; i <= pictures; i++) {
+      targets.add(sibling(output, "-" + i));
+    }
+    return targets;
+  }
+
+  /** {@return where the forming picture is shown} */
+  static Path preview(Path target) {
+    return sibling(target, ".preview");
+  }
+
+  private static Path sibling(Path path, String addition) {
+    String name = path.getFileName().toString();
+    int dot = name.lastIndexOf('.');
+    return path.resolveSibling(
+        dot > 0 ? name.substring(0, dot) + addition + name.substring(dot) : name + addition);
+  }
+
+  /**
+   * Refuses a target that cannot be written, before time is spent on drawing it.
+   *
+   * @throws UncheckedIOException with the reason
+   */
+  static void requireWritable(Path target) {
+    Path folder = target.toAbsolutePath().getParent();
+    String found = null;
+    if (Files.isDirectory(target)) {
+      found = "a folder of that name";
+    } else if (folder == null || !Files.isDirectory(folder)) {
+      found = "no folder " + folder;
+    } else if (!Files.isWritable(folder)) {
+      found = "a folder that this user cannot write to: " + folder;
+    }
+    if (found != null) {
+      String message =
+          "Cannot write " + target + "\n  expected a file in an existing folder\n  found    " + found;
+      throw new UncheckedIOException(message, new IOException(message));
+    }
+  }
+
+  /** {@return what the PNG file of a picture says about itself} */
+  static Map<String, String> text(String prompt, GenerationResult result, int index) {
+    Map<String, String> text = new LinkedHashMap<>();
+    text.put("prompt", prompt);
+    text.put("seed", Long.toString(result.seed()));
+    text.put("options", Report.line(Report.options(result.options())));
+    text.put("model", result.modelName());
+    text.put("picture", index + 1 + " of " + result.images().size());
+    text.put("Software", "Diptych " + LibraryVersion.VERSION);
+    return text;
+  }
+
+  /** Writes the pictures of a result to as many targets as there are. */
+  static void write(String prompt, GenerationResult result, List<Path> targets) {
+    List<Image> images = result.images();
+    for (int i = 0; i < targets.size(); i++) {
+      ImageFile.writePng(images.get(i), targets.get(i), text(prompt, result, i));
+    }
+  }
+}
