@@ -57,7 +57,7 @@ public final class DemoModel {
       URLConnection connection = config.openConnection();
       connection.setUseCaches(false);
       try (JarFile jar = ((JarURLConnection) connection).getJarFile()) {
-        return unpacked(jar);
+        return unpacked(jar, cache());
       }
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot unpack the demo model: " + e, e);
@@ -83,7 +83,8 @@ public final class DemoModel {
         : Path.of(base).resolve("diptych");
   }
 
-  private static Path unpacked(JarFile jar) throws IOException {
+  /** {@return the folder of a jar's copy, unpacked below a cache folder or a temporary one} */
+  static Path unpacked(JarFile jar, Path cache) throws IOException {
     List<ZipEntry> files =
         jar.stream()
             .map(ZipEntry.class::cast)
@@ -92,7 +93,7 @@ public final class DemoModel {
             .toList();
     String name = "janus-demo-" + LibraryVersion.VERSION + "-" + digest(files);
     try {
-      Path folder = cache().resolve(name);
+      Path folder = cache.resolve(name);
       if (!holds(folder, files)) {
         place(jar, files, folder);
       }
