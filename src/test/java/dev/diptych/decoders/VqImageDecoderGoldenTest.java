@@ -3,9 +3,12 @@ package dev.diptych.decoders;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.EngineException;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.engine.OnnxArray;
 import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.testing.Tolerance;
 import dev.diptych.testing.VqGolden;
 import java.nio.FloatBuffer;
@@ -100,6 +103,27 @@ class VqImageDecoderGoldenTest {
       byte[] grey = new byte[3 * 10 * 10];
       Arrays.fill(grey, (byte) 127);
       assertThat(decoder.drawPartial(none, GO_ON)).isEqualTo(Image.of(10, 10, grey));
+    }
+  }
+
+  @Test
+  void refusesToDrawWhatIsNotANumber() {
+    try (VqGolden golden = VqGolden.open("hf")) {
+      OnnxWeights damaged =
+          weight -> {
+            FloatBuffer data = golden.weights().read(weight);
+            if (weight.name().equals("decoder.conv_out.bias")) {
+              data = OnnxArray.directFloats(3).put(new float[] {0, 0, Float.NaN}).flip();
+            }
+            return data;
+          };
+      try (VqImageDecoder decoder =
+          VqImageDecoder.load(golden.config(), damaged, OnnxProgram.Options.DEFAULT)) {
+        assertThatThrownBy(() -> decoder.draw(new int[][] {golden.codes()}, GO_ON))
+            .isInstanceOf(EngineException.class)
+            .hasMessageContaining("row 0, column 0")
+            .hasMessageContaining("Are the weights whole?");
+      }
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.diptych.decoders;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.EngineException;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.UnsupportedModelException;
@@ -206,32 +207,27 @@ public final class VqImageDecoder implements AutoCloseable {
    *     and is thrown here
    */
   public FloatBuffer decode(int[][] imageCodes, Runnable step) {
-    int numCodes = gridSize * gridSize;
-    long[] flat = new long[Math.multiplyExact(imageCodes.length, numCodes)];
-    int at = 0;
+    int side = grid().imageSize();
+    int pictureSize = RGB * side * side;
+    FloatBuffer pixels =
+        FloatBuffer.allocate(Math.multiplyExact(imageCodes.length, pictureSize));
     for (int[] picture : imageCodes) {
-      checkLength(picture);
-      for (int code : picture) {
-        // ONNX counts negative indices from the end, so one would pass unseen.
-        if (code < 0 || code >= numEmbeddings) {
-          throw new InvalidRequestException(
-              "Image code " + code + " is outside the codebook; expected 0 to "
-                  + (numEmbeddings - 1));
-        }
-        flat[at++] = code;
+      check(picture);
+    }
+    // One by one: a batch would take the memory of all their features at once and save no time.
+    for (int[] picture : imageCodes) {
+      long[] codes = Arrays.stream(picture).asLongStream().toArray();
+      OnnxArray one = OnnxArray.of(codes, 1, codes.length);
+      OnnxArray drawn = program.run(Map.of(input, one), step).get(output);
+      if (!Arrays.equals(drawn.shape(), new long[] {1, RGB, side, side})) {
+        // Only a file of the user's, whose sizes its metadata leaves open, can come here.
+        throw new CheckpointException(
+            "Cannot decode pictures with " + program + "\n  expected [1, 3, " + side + ", " + side
+                + "]\n  found    " + drawn + "\n  Was it exported from this model?");
       }
+      pixels.put(drawn.floats());
     }
-    OnnxArray codes = OnnxArray.of(flat, imageCodes.length, numCodes);
-    OnnxArray pixels = program.run(Map.of(input, codes), step).get(output);
-    long side = grid().imageSize();
-    long[] expected = {imageCodes.length, RGB, side, side};
-    if (!Arrays.equals(pixels.shape(), expected)) {
-      // Only a file of the user's, whose sizes its metadata leaves open, can come here.
-      throw new CheckpointException(
-          "Cannot decode pictures with " + program + "\n  expected " + Arrays.toString(expected)
-              + "\n  found    " + pixels + "\n  Was it exported from this model?");
-    }
-    return pixels.floats();
+    return pixels.flip();
   }
 
   /**
@@ -293,6 +289,18 @@ public final class VqImageDecoder implements AutoCloseable {
     program.close();
   }
 
+  private void check(int[] picture) {
+    checkLength(picture);
+    for (int code : picture) {
+      // ONNX counts negative indices from the end, so one would pass unseen.
+      if (code < 0 || code >= numEmbeddings) {
+        throw new InvalidRequestException(
+            "Image code " + code + " is outside the codebook; expected 0 to "
+                + (numEmbeddings - 1));
+      }
+    }
+  }
+
   private void checkLength(int[] picture) {
     if (picture.length != grid().numCodes()) {
       throw new InvalidRequestException(
@@ -318,7 +326,13 @@ public final class VqImageDecoder implements AutoCloseable {
     byte[] rgb = new byte[RGB * plane];
     for (int i = 0; i < plane; i++) {
       for (int c = 0; c < RGB; c++) {
-        rgb[RGB * i + c] = (byte) toByte(pixels.get(offset + c * plane + i));
+        float pixel = pixels.get(offset + c * plane + i);
+        if (Float.isNaN(pixel)) {
+          throw new EngineException(
+              "The VQ decoder gave a pixel that is not a number, in row " + i / side + ", column "
+                  + i % side + "\n  Are the weights whole?");
+        }
+        rgb[RGB * i + c] = (byte) toByte(pixel);
       }
     }
     return Image.of(side, side, rgb);

@@ -13,7 +13,7 @@ import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.vq.VqLayout;
 import dev.diptych.core.weights.Weights;
 import java.nio.FloatBuffer;
-import java.nio.LongBuffer;
+import java.util.Arrays;
 import java.util.Map;
 
 /**
@@ -113,14 +113,25 @@ public final class VqImageTokenizer implements AutoCloseable {
           "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at least"
               + " one, with sides that are multiples of " + patch);
     }
-    OnnxArray pixels = OnnxArray.of(pixelValues, n, config.inChannels(), height, width);
-    OnnxArray out = program.run(Map.of(PIXELS, pixels)).get(CODES);
-    int[][] codes = new int[n][(height / patch) * (width / patch)];
-    LongBuffer found = out.longs();
-    for (int[] picture : codes) {
-      for (int i = 0; i < picture.length; i++) {
-        picture[i] = Math.toIntExact(found.get());
-      }
+    long needed = (long) n * config.inChannels() * height * width;
+    if (pixelValues.remaining() != needed) {
+      throw new InvalidRequestException(
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels: expected " + needed
+              + " numbers, found " + pixelValues.remaining());
+    }
+    int pictureSize = (int) (needed / n);
+    int[][] codes = new int[n][];
+    // One by one: a batch would take the memory of all their features at once and save no time.
+    for (int i = 0; i < n; i++) {
+      OnnxArray picture =
+          OnnxArray.of(
+              pixelValues.slice(pixelValues.position() + i * pictureSize, pictureSize),
+              1,
+              config.inChannels(),
+              height,
+              width);
+      long[] found = program.run(Map.of(PIXELS, picture)).get(CODES).toLongs();
+      codes[i] = Arrays.stream(found).mapToInt(Math::toIntExact).toArray();
     }
     return codes;
   }

@@ -75,13 +75,18 @@ final class OnnxEnvironment {
     get();
     synchronized (LOCK) {
       if (exiting) {
-        throw new EngineException(
-            "Cannot run ONNX Runtime: this process is shutting down", null, true);
+        throw exiting();
       }
       Call call = new Call(stop);
       CALLS.add(call);
       return call;
     }
+  }
+
+  /** {@return what calls get that come when the process ends, or are ended by it} */
+  static EngineException exiting() {
+    return new EngineException(
+        "Cannot run ONNX Runtime: this process is shutting down", null, true);
   }
 
   private static OrtEnvironment load() {

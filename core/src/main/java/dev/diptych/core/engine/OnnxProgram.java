@@ -162,7 +162,7 @@ public final class OnnxProgram implements AutoCloseable {
     try (Lifetime.Lease lease = lifetime.enter();
         OrtSession.RunOptions settings = new OrtSession.RunOptions();
         OnnxWatch watch = new OnnxWatch(settings, step);
-        OnnxEnvironment.Call call = OnnxEnvironment.enter(watch::stop)) {
+        OnnxEnvironment.Call call = OnnxEnvironment.enter(watch::leave)) {
       // A picture of 384 x 384 pixels takes 450 MB for its features; they are given back at once.
       settings.addRunConfigEntry("memory.enable_memory_arena_shrinkage", "cpu:0");
       for (Map.Entry<String, OnnxArray> input : given.entrySet()) {

@@ -26,19 +26,12 @@ final class OnnxWatch implements AutoCloseable {
             this::ask, PERIOD_MILLIS, PERIOD_MILLIS, TimeUnit.MILLISECONDS);
   }
 
-  /** Ends the run after the node at hand. */
-  synchronized void stop() {
-    // The native settings may be freed already when the run is over.
-    if (!over) {
-      try {
-        settings.setTerminate(true);
-      } catch (OrtException e) {
-        throw new IllegalStateException(e);
-      }
-    }
+  /** Ends the run after the node at hand because the process ends. */
+  void leave() {
+    stop(OnnxEnvironment.exiting());
   }
 
-  /** Throws what the step threw, if it did. */
+  /** Throws why the run was ended, if it was. */
   synchronized void rethrow() {
     if (thrown != null) {
       throw thrown;
@@ -55,11 +48,22 @@ final class OnnxWatch implements AutoCloseable {
     try {
       step.run();
     } catch (RuntimeException e) {
-      synchronized (this) {
-        thrown = e;
-        stop();
-      }
+      stop(e);
       watching.cancel(false);
+    }
+  }
+
+  private synchronized void stop(RuntimeException why) {
+    if (thrown == null) {
+      thrown = why;
+    }
+    // The native settings may be freed already when the run is over.
+    if (!over) {
+      try {
+        settings.setTerminate(true);
+      } catch (OrtException e) {
+        throw new IllegalStateException(e);
+      }
     }
   }
 

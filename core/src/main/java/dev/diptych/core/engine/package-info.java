@@ -8,6 +8,11 @@
  * checkpoint names. One native call a step. A second engine would re-open the choice of TorchScript,
  * which its authors call deprecated; the scripts use plain operations only, and libtorch is pinned.
  *
+ * <p>Convolutional coders are ONNX graphs written in Java, structure only, with the checkpoint's
+ * weights injected: ONNX Runtime's convolutions are the faster ones on a CPU, and a file of the
+ * user's runs the same way. A coder that must run in bfloat16 would re-open this: ONNX Runtime has
+ * no such convolution for CPUs.
+ *
  * <p><b>The dialect</b> that libtorch's importer takes. Yes: comments, untyped {@code self}, {@code
  * B, T, D = x.shape}, method calls, slices with {@code ...}, {@code @}, keyword arguments, defaults,
  * ternary, {@code while}, {@code for ... in range}, {@code str(i)}, {@code Dict}, {@code List},

@@ -44,6 +44,9 @@ public record VqConfig(
   private static final int MAX_RES_BLOCKS = 16;
   private static final int MAX_GRID = 1 << 10;
 
+  /** A picture of this side has 2^28 pixels; three colours of them still fit into one array. */
+  private static final int MAX_IMAGE_SIZE = 1 << 14;
+
   /**
    * Checks every size.
    *
@@ -62,6 +65,7 @@ public record VqConfig(
     require("embedDim", embedDim, MAX_CHANNELS);
     require("numEmbeddings", numEmbeddings, MAX_EMBEDDINGS);
     require("gridSize", gridSize, MAX_GRID);
+    require("picture side", gridSize << (channelMultiplier.size() - 1), MAX_IMAGE_SIZE);
     for (int multiplier : channelMultiplier) {
       require("channelMultiplier", multiplier, MAX_CHANNELS / baseChannels);
       if (baseChannels * multiplier % ConvBlocks.NORM_GROUPS != 0) {
