@@ -1,5 +1,6 @@
 package dev.diptych.examples.cli;
 
+import dev.diptych.core.DiptychException;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
@@ -152,7 +153,12 @@ final class Diagnosis {
   }
 
   private static Finding gpu() {
-    int gpus = LibTorch.gpus();
+    int gpus;
+    try {
+      gpus = LibTorch.gpus();
+    } catch (DiptychException e) {
+      return new Finding("gpu", State.NOTE, "not known without libtorch", "");
+    }
     if (gpus > 0) {
       return new Finding("gpu", State.FINE, gpus + " visible to libtorch", "");
     }

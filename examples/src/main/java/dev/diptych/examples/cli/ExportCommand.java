@@ -60,10 +60,16 @@ final class ExportCommand implements Callable<Integer> {
     }
     Pictures.requireWritable(output);
     Path source = folder == null ? DemoModel.folder() : folder;
-    List<Path> written =
-        part.equals("vq-encoder")
-            ? Diptych.exportVqEncoder(source, output)
-            : Diptych.exportVqDecoder(source, output);
+    List<Path> written;
+    Interrupt interrupt = Interrupt.removing(half(""), half(".data"));
+    try {
+      written =
+          part.equals("vq-encoder")
+              ? Diptych.exportVqEncoder(source, output)
+              : Diptych.exportVqDecoder(source, output);
+    } finally {
+      interrupt.close();
+    }
     if (report.json) {
       JsonObject json = new JsonObject();
       json.addProperty("command", "export");
@@ -76,5 +82,10 @@ final class ExportCommand implements Callable<Integer> {
       written.forEach(console.out()::println);
     }
     return 0;
+  }
+
+  /** A name of the files until they are whole. */
+  private Path half(String suffix) {
+    return output.resolveSibling(output.getFileName() + suffix + ".partial");
   }
 }

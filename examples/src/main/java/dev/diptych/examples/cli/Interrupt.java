@@ -1,6 +1,10 @@
 package dev.diptych.examples.cli;
 
 import dev.diptych.core.Cancellation;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -15,9 +19,23 @@ final class Interrupt implements AutoCloseable {
   private final Cancellation cancellation = new Cancellation();
   private final CountDownLatch done = new CountDownLatch(1);
   private final Thread hook = new Thread(this::cancelAndWait, "diptych-interrupt");
+  private final List<Path> halfFiles;
+  private final long patienceSeconds;
 
+  /** Waits for work that hears of the cancellation between its steps. */
   Interrupt() {
+    this(PATIENCE_SECONDS, List.of());
+  }
+
+  private Interrupt(long patienceSeconds, List<Path> halfFiles) {
+    this.patienceSeconds = patienceSeconds;
+    this.halfFiles = halfFiles;
     Runtime.getRuntime().addShutdownHook(hook);
+  }
+
+  /** Waits for nothing, but removes the files that work of one piece leaves half written. */
+  static Interrupt removing(Path... halfFiles) {
+    return new Interrupt(0, List.of(halfFiles));
   }
 
   /** {@return the switch that Ctrl-C throws} */
@@ -28,9 +46,16 @@ final class Interrupt implements AutoCloseable {
   private void cancelAndWait() {
     cancellation.cancel();
     try {
-      done.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+      if (done.await(patienceSeconds, TimeUnit.SECONDS)) {
+        return;
+      }
+      for (Path half : halfFiles) {
+        Files.deleteIfExists(half);
+      }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } catch (IOException e) {
+      System.err.println("diptych: a half file stays behind: " + e);
     }
   }
 

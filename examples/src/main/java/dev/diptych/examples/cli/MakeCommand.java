@@ -97,11 +97,13 @@ final class MakeCommand implements Callable<Integer> {
     Path target = folder.resolve("model.safetensors");
     Path partial = folder.resolve("model.safetensors.partial");
     boolean bar = console.errIsTerminal() && !report.quiet;
+    Interrupt interrupt = Interrupt.removing(partial);
     try (Progress progress = new Progress(console, bar, "writing", " M numbers")) {
       RandomCheckpoint.write(partial, sizes.tensors(), seed, progress);
       Files.move(partial, target, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(partial);
+      interrupt.close();
     }
     console.out().println(folder);
     return 0;
