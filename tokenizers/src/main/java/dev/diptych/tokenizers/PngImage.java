@@ -78,7 +78,8 @@ final class PngImage implements EncodedImage {
         crc.update(data, at + 4, length + 4);
         if ((int) crc.getValue() != bytes.getInt(at + 8 + length)) {
           throw new DamagedImageException(
-              "the checksum of the chunk " + type + " at byte " + at + " to be right", "a wrong one");
+              "the checksum of the chunk " + type + " at byte " + at + " to be right",
+              "a wrong one");
         }
       }
       chunks.add(chunk);

@@ -63,7 +63,9 @@ final class PngWriter {
     }
   }
 
-  /** Chooses the filter of a row by the least sum of absolute values, as the specification advises. */
+  /**
+   * Chooses the filter of a row by the least sum of absolute values, as the specification advises.
+   */
   private static byte[] best(byte[] row, int at, byte[] above, int aboveAt, byte[][] filtered) {
     int length = filtered[0].length - 1;
     long[] sums = new long[FILTERS];
