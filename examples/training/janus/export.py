@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pathlib
 
 import torch
@@ -38,8 +39,7 @@ def main() -> None:
     janus = janus.to(torch.bfloat16)
     janus.generation_config = GenerationConfig(
         bos_token_id=ids["bos"], eos_token_id=ids["eos"], pad_token_id=ids["pad"],
-        guidance_scale=args.guidance, temperature=args.temperature, do_sample=True,
-        max_new_tokens=64, generation_kwargs={"boi_token_id": ids["boi"]})
+        guidance_scale=args.guidance, max_new_tokens=64, generation_kwargs={"boi_token_id": ids["boi"]})
     folder = pathlib.Path(args.folder)
     janus.save_pretrained(folder)
 
@@ -51,6 +51,12 @@ def main() -> None:
         use_default_system_prompt=False, num_image_tokens=model.TOKENS)
     processor.save_pretrained(folder)
     images.save_pretrained(folder)
+    # Text is greedy, drawings are samples: do_sample stays out, which transformers would refuse to
+    # write beside a temperature, and published Janus folders have it so.
+    file = folder / "generation_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    settings["temperature"] = args.temperature
+    file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     print(f"step {saved['step']}: {sum(f.stat().st_size for f in folder.iterdir())} bytes")
     for file in sorted(folder.iterdir()):
         print(f"  {file.stat().st_size:>9} {file.name}")

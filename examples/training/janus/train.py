@@ -158,12 +158,22 @@ class Data:
             ("boi", words.BOI), ("eoi", words.EOI))}
         self.rng = random.Random(seed)
         self.scenes = world.scenes(seed, pictures, False)
+        self.alone = world.alone(seed + 1, pictures // 4)
+        self.alone_share = 0.0
+        self.corrupt = 0.0
+        self.read_rows = 32
+        self.alone_codes = torch.empty(0, model.TOKENS, dtype=torch.short)
         self.vq = vq
         self.codes = torch.empty(0, model.TOKENS, dtype=torch.short)
         self.drawn = np.empty((0, 64, 64, 3), dtype=np.uint8)  # as the model's drawings look
 
     def grow(self, count: int) -> None:
         """Encodes the next pictures of the fixed set; the rest comes while training runs."""
+        if self.alone_share:
+            more = self.alone[len(self.alone_codes) : len(self.alone_codes) + count]
+            if more:
+                self.alone_codes = torch.cat([self.alone_codes, encode(self.vq, more)])
+                return
         scenes = self.scenes[len(self.codes) : len(self.codes) + count]
         if scenes:
             codes = encode(self.vq, scenes)
@@ -174,8 +184,11 @@ class Data:
     def draw_batch(self, count: int, scenes=None, codes=None, dropped=UNCONDITIONAL):
         rng = self.rng
         if scenes is None:
-            chosen = [rng.randrange(len(self.codes)) for _ in range(count)]
-            scenes, codes = [self.scenes[i] for i in chosen], self.codes[chosen]
+            single = round(count * self.alone_share)
+            pairs = [rng.randrange(len(self.codes)) for _ in range(count - single)]
+            singles = [rng.randrange(len(self.alone_codes)) for _ in range(single)]
+            scenes = [self.scenes[i] for i in pairs] + [self.alone[i] for i in singles]
+            codes = torch.cat([self.codes[pairs], self.alone_codes[singles]])
         texts = [f"{words.USER}: {world.prompt(s, rng)}\n\n{words.ASSISTANT}:{words.BOI}" for s in scenes]
         ids = torch.full((len(texts), PROMPT), self.ids["pad"])
         lengths = torch.zeros(len(texts), dtype=torch.long)
@@ -199,6 +212,9 @@ class Data:
             elif rng.random() < 0.15:
                 j = rng.randrange(len(self.drawn))
                 scene, picture = self.scenes[j], self.drawn[j]
+            elif rng.random() < self.alone_share:
+                scene = rng.choice(self.alone)
+                picture = world.render(scene)
             else:
                 scene = world.random_scene(rng)
                 while scene.is_held_out():
@@ -263,9 +279,14 @@ def decode(vq, codes: torch.Tensor) -> np.ndarray:
 
 def losses(forward: Forward, data: Data, count: int, draw=None, read=None):
     ids, lengths, codes = draw or data.draw_batch(count)
-    logits = forward.draw(ids, lengths, codes)
+    given = codes
+    if draw is None and data.corrupt:
+        # Some codes that the model looks back on are wrong, as its own will be.
+        wrong = torch.rand(codes.shape) < data.corrupt * torch.rand(len(codes), 1) * 2
+        given = torch.where(wrong, torch.randint_like(codes, model.CODES), codes)
+    logits = forward.draw(ids, lengths, given)
     draw_loss = F.cross_entropy(logits.flatten(0, 1), codes.flatten())
-    pixels, ids, labels = read or data.read_batch(count // 2)
+    pixels, ids, labels = read or data.read_batch(data.read_rows)
     hidden = forward.read(pixels, ids)
     at = labels >= 0
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -283,7 +304,12 @@ def main() -> None:
     arguments.add_argument("vq")
     arguments.add_argument("checkpoint")
     arguments.add_argument("--minutes", type=float, default=70)
-    arguments.add_argument("--rows", type=int, default=64, help="rows of each half")
+    arguments.add_argument("--rows", type=int, default=64, help="rows that draw")
+    arguments.add_argument("--read-rows", type=int, default=32, help="rows that read")
+    arguments.add_argument("--alone", type=float, default=0.0, help="share of single things")
+    arguments.add_argument("--corrupt", type=float, default=0.0, help="share of wrong codes")
+    arguments.add_argument("--further", action="store_true",
+                           help="train a finished checkpoint on, with minutes and rate anew")
     arguments.add_argument("--rate", type=float, default=2e-3)
     arguments.add_argument("--pictures", type=int, default=40960)
     arguments.add_argument("--threads", type=int, default=2)
@@ -305,8 +331,13 @@ def main() -> None:
         janus.model.vqmodel.quantize.embedding.weight.data)
     started = time.time()
     data = Data(janus.model.vqmodel, tokenizer, 23, args.pictures)
+    data.alone_share, data.corrupt, data.read_rows = args.alone, args.corrupt, args.read_rows
+    resumed = os.path.exists(args.checkpoint)
     for _ in range(16):
         data.grow(128)
+    if resumed and not len(data.drawn):
+        data.codes = torch.load(args.checkpoint)["codes"]
+        data.drawn = decode(janus.model.vqmodel, data.codes[:1024])
     print(f"pictures encoded in {time.time() - started:.0f} s,"
           f" {len(data.codes.unique())} codes used", flush=True)
     trained = [p for p in janus.parameters() if p.requires_grad]
@@ -332,6 +363,10 @@ def main() -> None:
         for optimizer, state in zip(optimizers, saved["optimizers"]):
             optimizer.load_state_dict(state)
         average, step, spent = saved["average"], saved["step"], saved["spent"]
+        if args.further:
+            spent = 0.0
+            state = dict(janus.named_parameters())
+            average = [state[n].detach().clone() for n in saved["trained"]]
         data.rng = random.Random(1000 + step)
         data.codes = saved["codes"]
         print(f"resumed at step {step}, {spent / 60:.1f} minutes spent", flush=True)
@@ -352,11 +387,12 @@ def main() -> None:
         os.replace(args.checkpoint + ".part", args.checkpoint)
 
     budget = args.minutes * 60
+    begun, warm = (step, 40) if args.further else (0, 150)
     first, last = step, time.time()
     mean_draw = mean_read = None
     while spent < budget:
         share = spent / budget
-        rate = args.rate * min(1.0, (step + 1) / 150) * (
+        rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
         for optimizer, scale in zip(optimizers, scales):
             for group in optimizer.param_groups:
@@ -370,7 +406,7 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        torch._foreach_lerp_(average, [p.detach() for p in trained], max(0.003, 1 / (step + 2)))
+        torch._foreach_lerp_(average, [p.detach() for p in trained], max(0.003, 1 / (step - begun + 2)))
         step += 1
         now = time.time()
         if step - first > 3:  # the first steps compile

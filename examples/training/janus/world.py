@@ -83,6 +83,14 @@ def random_scene(rng: random.Random, single: float = 0.12) -> Scene:
     return Scene(tuple(things), vertical)
 
 
+def alone(seed: int, count: int) -> list[Scene]:
+    """Single things where one of a pair would stand: they tell how every thing looks in every place
+    without telling how it stands to another."""
+    rng = random.Random(seed)
+    pairs = (random_scene(rng, 0.0) for _ in range(count))
+    return [Scene((rng.choice(pair.things),)) for pair in pairs]
+
+
 def scenes(seed: int, count: int, want_held_out: bool, single: float = 0.12) -> list[Scene]:
     """The first `count` scenes of a seed that are (or are not) held out."""
     rng = random.Random(seed)

@@ -62,8 +62,7 @@ final class JanusProcess {
 
   private static List<Generation> start(JanusModel model, CountDownLatch started) {
     List<Generation> running = new ArrayList<>();
-    long sessions = started.getCount();
-    for (int i = 0; i < sessions; i++) {
+    for (int i = 0; i < started.getCount(); i++) {
       Session session = model.newSession();
       running.add(
           session.start(
@@ -110,7 +109,7 @@ final class JanusProcess {
   }
 
   private static void exit(JanusModel model) throws InterruptedException {
-    CountDownLatch started = new CountDownLatch(4);
+    CountDownLatch started = new CountDownLatch(1);
     start(model, started);
     started.await();
     System.exit(42);

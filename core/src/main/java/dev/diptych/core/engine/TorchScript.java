@@ -57,15 +57,12 @@ public final class TorchScript implements AutoCloseable {
     for (int i = 0; i < handles.length; i++) {
       handles[i] = arguments[i].handle();
     }
-    TorchCalls.enter();
+    // The setting belongs to the thread, and the default recompiles for every new shape.
+    JniUtils.setGraphExecutorOptimize(false);
     try {
-      // The setting belongs to the thread, and the default recompiles for every new shape.
-      JniUtils.setGraphExecutorOptimize(false);
       return new Value(device, IValueUtils.runMethod(module, method, handles), null);
     } catch (RuntimeException e) {
       throw failure(method, e);
-    } finally {
-      TorchCalls.leave();
     }
   }
 

@@ -50,7 +50,8 @@ public final class Main {
             .addSubcommand(new InspectCommand(console))
             .addSubcommand(new ExportCommand(console))
             .addSubcommand(new DoctorCommand(console))
-            .addSubcommand(BenchCommand.commandLine(console));
+            .addSubcommand(BenchCommand.commandLine(console))
+            .addSubcommand(new EvaluateCommand(console));
     return line.setOut(new PrintWriter(console.out(), true))
         .setErr(new PrintWriter(console.err(), true))
         .setColorScheme(CommandLine.Help.defaultColorScheme(ansi(console)))

@@ -1,0 +1,98 @@
+package dev.diptych.examples.cli;
+
+import com.google.gson.JsonObject;
+import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.world.DemoEvaluation;
+import dev.diptych.examples.world.PictureWorld;
+import dev.diptych.examples.world.Scene;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** Measures the demo model, or another of the picture world. */
+@Command(
+    name = "evaluate",
+    description = "Caption and draw scenes that the demo never saw, and count what is right.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false)
+final class EvaluateCommand implements Callable<Integer> {
+  private final Console console;
+
+  @Spec CommandSpec spec;
+
+  @Option(
+      names = "--scenes",
+      paramLabel = "N",
+      defaultValue = "500",
+      description = "How many scenes, 1 or more (default: ${DEFAULT-VALUE}).")
+  int scenes;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "101",
+      description = "Seed of the scenes (default: ${DEFAULT-VALUE}).")
+  long seed;
+
+  @Option(names = "--seen", description = "Scenes of the kind that was trained on, instead.")
+  boolean seen;
+
+  @Option(names = "--mistakes", description = "List what was not right.")
+  boolean mistakes;
+
+  @Mixin ModelOptions model;
+  @Mixin ReportOptions report;
+
+  EvaluateCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    if (scenes < 1) {
+      throw new ParameterException(
+          spec.commandLine(), "--scenes takes 1 or more, found " + scenes);
+    }
+    List<Scene> chosen = PictureWorld.scenes(seed, scenes, !seen);
+    long begin = System.nanoTime();
+    DemoEvaluation.Score score;
+    boolean shown = console.errIsTerminal() && !report.quiet && !report.json;
+    try (UnifiedModel loaded = model.load();
+        Progress progress = new Progress(console, shown, "scenes", " scenes")) {
+      score = DemoEvaluation.evaluate(loaded, chosen, done -> progress.to(done, scenes));
+    }
+    long millis = (System.nanoTime() - begin) / 1_000_000;
+    if (report.json) {
+      JsonObject json = new JsonObject();
+      json.addProperty("command", "evaluate");
+      json.addProperty("scenes", score.scenes());
+      json.addProperty("heldOut", !seen);
+      json.addProperty("seed", seed);
+      json.addProperty("captionsRight", score.captionsRight());
+      json.addProperty("drawingsRight", score.drawingsRight());
+      json.addProperty("totalMs", millis);
+      Report.print(console, json);
+      return 0;
+    }
+    console
+        .out()
+        .printf(
+            Locale.ROOT,
+            "%d %s scenes: captions right %.1f %%, drawings right %.1f %%%n",
+            score.scenes(),
+            seen ? "trained" : "held-out",
+            100 * score.captions(),
+            100 * score.drawings());
+    if (mistakes) {
+      score.mistakes().forEach(console.out()::println);
+    }
+    report.note(console, millis + " ms");
+    return 0;
+  }
+}
