@@ -1,8 +1,9 @@
 """What Pillow makes of the pictures: resizing (resize.zip) and file formats (formats/).
 
 Written with Pillow 13.0.0 (libjpeg-turbo 3.2.0, libwebp 1.6.0) and NumPy 2.4.6; no randomness.
-Run: python make.py. resize.zip holds one PNG a case, named PHOTOGRAPH.FILTER.WIDTHxHEIGHT.png.
-pixel_values.f32 comes from transformers. formats/ holds NAME.EXT and what Pillow reads from it, NAME.expected.png.
+Run: python make.py, with transformers 5.18.0 and webp 0.4.0 installed. resize.zip holds one PNG a
+case, named PHOTOGRAPH.FILTER.WIDTHxHEIGHT.png. pixel_values.f32 comes from transformers. formats/
+holds NAME.EXT and what Pillow reads from it, NAME.expected.png.
 """
 import io
 import struct
@@ -44,7 +45,12 @@ def make_resize():
     with zipfile.ZipFile(HERE / "resize.zip", "w", zipfile.ZIP_STORED) as archive:
         for name, width, height in resize_cases():
             # Every filter where pictures are small; the large ones are for the towers' own filter.
-            for filter_name in ["BICUBIC"] if width * height > 3_000 else FILTERS:
+            filters = FILTERS
+            if width * height > 3_000:
+                filters = ["BICUBIC"]
+            elif name != "chelsea" and min(width, height) > 20 or height > 90:
+                filters = ["BOX", "BICUBIC"]
+            for filter_name in filters:
                 out = photograph(name).resize((width, height), Image.Resampling[filter_name])
                 data = io.BytesIO()
                 out.save(data, "PNG", optimize=True)
@@ -205,6 +211,10 @@ def make_jpeg(small, medium):
     save(medium, "jpeg_progressive.jpg", progressive=True, quality=80)
     save(medium, "jpeg_restart.jpg", quality=80, restart_marker_blocks=3)
     save(medium, "jpeg_rgb.jpg", quality=90, keep_rgb=True)
+    # JFIF says YCbCr, whatever Adobe's marker behind it says.
+    data = jpeg(small, quality=90, keep_rgb=True)
+    jfif = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+    write(data[:2] + jfif + data[2:], "jpeg_rgb_jfif.jpg")
     save(small.convert("L"), "jpeg_gray.jpg", quality=85)
     save(small, "jpeg_icc_broken.jpg", icc_profile=b"x" * 200_000)
     cmyk = small.convert("CMYK")
@@ -287,9 +297,12 @@ def make_gif(small, other):
     small.quantize(64).crop((0, 0, 20, 12)).save(data, "GIF")
     body = data.getvalue()
     w, h = small.size
-    at = body.index(b"\x2c")
-    moved = body[:6] + struct.pack("<HH", w, h) + body[10:at] + b"\x2c" + struct.pack("<HH", 9, 14) + body[at + 5 :]
-    write(moved, "gif_offset.gif")
+    at = 13 + 3 * (2 << (body[10] & 7))
+    frame = body[at + 8 :] if body[at] == 0x21 else body[at:]
+    moved = body[:6] + struct.pack("<HH", w, h) + body[10:at]
+    frame = b"\x2c" + struct.pack("<HH", 9, 14) + frame[5:]
+    write(moved + frame, "gif_offset.gif")
+    write(moved + b"\x21\xf9\x04\x01\0\0\x05\0" + frame, "gif_offset_transparent.gif")
 
 
 def make_webp(small, medium):
@@ -297,6 +310,10 @@ def make_webp(small, medium):
     rgba = Image.merge("RGBA", (*small.split(), alpha))
     save(medium, "webp_q80.webp", quality=80)
     save(medium, "webp_q30.webp", quality=30)
+    # Macroblocks without coefficients, whose inner edges are not filtered; detail in the last column.
+    ramp = np.tile((np.arange(64) * 4).astype(np.uint8), (48, 1))
+    save(Image.fromarray(ramp).convert("RGB"), "webp_ramp.webp", quality=20)
+    save(photograph("coffee").crop((0, 50, 48, 98)), "webp_grain.webp", quality=90, method=6)
     save(medium, "webp_q100.webp", quality=100)
     save(small.crop((0, 0, 1, 1)), "webp_1x1.webp")
     save(small, "webp_small.webp", quality=75)
@@ -307,6 +324,25 @@ def make_webp(small, medium):
     save(small, "webp_exif8.webp", quality=80, exif=exif(8))
     save(small, "webp_exif3_lossless.webp", lossless=True, exif=exif(3))
     save(small, "webp_animated.webp", save_all=True, append_images=[medium.resize(small.size)], lossless=True)
+    settings = {
+        "webp_simple_filter": dict(filter_type=0, filter_strength=70, segments=3, quality=40),
+        "webp_sharp_partitions": dict(filter_sharpness=5, filter_strength=90, partitions=3, quality=60),
+        "webp_no_filter": dict(filter_strength=0, segments=1, method=0, quality=20),
+    }
+    for name, values in settings.items():
+        write(webp_with(medium, **values), f"{name}.webp")
+
+
+def webp_with(picture, quality, partitions=0, **values):
+    """Settings of libwebp that Pillow does not offer, through webp 0.4.0."""
+    import webp
+
+    config = webp.WebPConfig.new(quality=quality)
+    for key, value in values.items():
+        setattr(config.ptr, key, value)
+    # pass, show_compressed, preprocessing, partitions: the last is not declared by that package.
+    webp.ffi.cast("int*", webp.ffi.addressof(config.ptr[0], "pass"))[3] = partitions
+    return bytes(webp.WebPPicture.from_pil(picture).encode(config).buffer())
 
 
 # Numbers --------------------------------------------------------------------------------------
@@ -337,7 +373,7 @@ if __name__ == "__main__":
         old.unlink()
     make_resize()
     chelsea = photograph("chelsea").resize((45, 31), Image.LANCZOS)
-    coffee = photograph("coffee").crop((50, 20, 127, 75))
+    coffee = photograph("coffee").crop((50, 20, 121, 73))
     make_png(chelsea)
     make_jpeg(chelsea, coffee)
     make_bmp(chelsea)

@@ -48,7 +48,10 @@ class HostileImageTest {
               catchThrowableOfType(() -> ImageFile.read(data), ResourceLimitException.class);
           long bytes = allocated() - before;
 
-          assertThat(error).as(format).hasMessageContaining(format).hasMessageContaining("65535x65535");
+          assertThat(error)
+              .as(format)
+              .hasMessageContaining(format)
+              .hasMessageContaining("65535x65535");
           assertThat(error.asked()).isEqualTo(65_535L * 65_535);
           assertThat(error.allowed()).isEqualTo(178_956_970);
           assertThat(bytes).as(format).isLessThan(1 << 20);
@@ -153,16 +156,20 @@ class HostileImageTest {
   void namesWhatIsNoPictureAndTheRemedy() {
     Map<byte[], String> cases = new LinkedHashMap<>();
     cases.put(new byte[0], "no bytes at all");
-    cases.put(text("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), "an SVG drawing; render it to PNG");
+    cases.put(
+        text("<svg xmlns=\"http://www.w3.org/2000/svg\"/>"), "an SVG drawing; render it to PNG");
     cases.put(text("\ufeff<?xml version=\"1.0\"?>\n<svg/>"), "an SVG drawing");
     cases.put(text("<!DOCTYPE html><p>404"), "a web page");
     cases.put(text("version https://git-lfs.github.com/spec/v1\n"), "git lfs pull");
-    cases.put(text("\0\0\0\u0018ftypheic\0\0\0\0"), "a HEIC picture (\"heic\"); save it as JPEG or PNG");
+    cases.put(
+        text("\0\0\0\u0018ftypheic\0\0\0\0"), "a HEIC picture (\"heic\"); save it as JPEG or PNG");
     cases.put(text("\0\0\0\u0018ftypavif\0\0\0\0"), "an AVIF picture");
     cases.put(text("\0\0\0\u0018ftypqt  \0\0\0\0"), "a media file of the brand \"qt  \"");
     cases.put(text("II*\0\b\0\0\0"), "a TIFF picture");
     cases.put(text("%PDF-1.7"), "a PDF document");
-    cases.put(text("PK\u0003\u0004 a zip, or a polyglot with a picture inside"), "begins with 50 4b 03 04");
+    cases.put(
+        text("PK\u0003\u0004 a zip, or a polyglot with a picture inside"),
+        "begins with 50 4b 03 04");
     cases.put(text("Dear reader"), "begins with 44 65 61 72");
     cases.put(text("BM, said the text"), "begins with 42 4d");
 
@@ -199,8 +206,9 @@ class HostileImageTest {
 
     files.forEach(
         (plain, heavy) ->
-            assertThat(org.junit.jupiter.api.Assertions.assertTimeout(
-                    Duration.ofSeconds(10), () -> ImageFile.read(heavy)))
+            assertThat(
+                    org.junit.jupiter.api.Assertions.assertTimeout(
+                        Duration.ofSeconds(10), () -> ImageFile.read(heavy)))
                 .isEqualTo(ImageFile.read(plain)));
   }
 
@@ -259,7 +267,9 @@ class HostileImageTest {
       return new Path[0];
     }
     try (Stream<Path> all = Files.list(descriptors)) {
-      return all.map(HostileImageTest::target).filter(f -> f.startsWith(folder)).toArray(Path[]::new);
+      return all.map(HostileImageTest::target)
+          .filter(f -> f.startsWith(folder))
+          .toArray(Path[]::new);
     }
   }
 
@@ -366,8 +376,7 @@ class HostileImageTest {
   /** Rewrites a simple WebP file as an extended one with a colour profile. */
   private static byte[] withProfile(byte[] webp, byte[] profile) {
     Image image = ImageFile.read(webp);
-    ByteBuffer head =
-        ByteBuffer.allocate(38 + profile.length).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer head = ByteBuffer.allocate(38 + profile.length).order(ByteOrder.LITTLE_ENDIAN);
     head.put(text("RIFF")).putInt(30 + profile.length + webp.length - 12).put(text("WEBPVP8X"));
     head.putInt(10).putInt(0x20);
     head.putShort((short) (image.width() - 1)).put((byte) 0);

@@ -14,9 +14,9 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * Files of every format against Pillow. Lossy ones are held to equality, too: our VP8 is libwebp's to
- * the bit, and the JDK's libjpeg (6b, or libjpeg-turbo in some distributions) computes what Pillow's
- * libjpeg-turbo does for every subsampling in the goldens.
+ * Files of every format against Pillow. Lossy ones are held to equality, too: our VP8 is libwebp's
+ * to the bit, and the JDK's libjpeg (6b, or libjpeg-turbo in some distributions) computes what
+ * Pillow's libjpeg-turbo does for every subsampling in the goldens.
  */
 class ImageFileGoldenTest {
   private static final Path FORMATS = Pictures.FOLDER.resolve("formats");
@@ -88,7 +88,8 @@ class ImageFileGoldenTest {
   void readsTheSameOnManyThreadsAtOnce() throws Exception {
     List<Image> usual = readAll();
 
-    List<List<Image>> found = Stream.generate(() -> 0).limit(8).parallel().map(i -> readAll()).toList();
+    List<List<Image>> found =
+        Stream.generate(() -> 0).limit(8).parallel().map(i -> readAll()).toList();
 
     assertThat(found).allSatisfy(images -> assertThat(images).isEqualTo(usual));
   }

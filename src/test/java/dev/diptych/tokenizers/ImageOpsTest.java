@@ -39,8 +39,12 @@ class ImageOpsTest {
   @Test
   void refusesRectanglesOutsideThePicture() {
     int[][] rectangles = {
-      {-1, 0, 1, 1}, {0, -1, 1, 1}, {0, 0, 0, 1}, {0, 0, WIDE.width() + 1, 1},
-      {Integer.MAX_VALUE, 0, 1, 1}, {1, 0, Integer.MAX_VALUE, 1}
+      {-1, 0, 1, 1},
+      {0, -1, 1, 1},
+      {0, 0, 0, 1},
+      {0, 0, WIDE.width() + 1, 1},
+      {Integer.MAX_VALUE, 0, 1, 1},
+      {1, 0, Integer.MAX_VALUE, 1}
     };
 
     for (int[] r : rectangles) {

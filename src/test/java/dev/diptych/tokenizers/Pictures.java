@@ -30,7 +30,9 @@ final class Pictures {
     return Image.of(ImageIO.read(png));
   }
 
-  /** The samples that differ, as "3 of 900 samples differ, at most by 2, first at (4, 5) red: …". */
+  /**
+   * The samples that differ, as "3 of 900 samples differ, at most by 2, first at (4, 5) red: …".
+   */
   static String difference(Image expected, Image found) {
     if (expected.width() != found.width() || expected.height() != found.height()) {
       return "sizes: expected " + expected + ", found " + found;
@@ -47,32 +49,16 @@ final class Pictures {
         first =
             " first at (%d, %d) channel %d: expected %d, found %d"
                 .formatted(
-                    pixel % expected.width(), pixel / expected.width(), i % 3, a[i] & 0xff, b[i] & 0xff);
+                    pixel % expected.width(),
+                    pixel / expected.width(),
+                    i % 3,
+                    a[i] & 0xff,
+                    b[i] & 0xff);
       }
       most = Math.max(most, distance);
     }
-    return count == 0 ? "" : count + " of " + a.length + " samples differ, at most by " + most + first;
-  }
-
-  /** The largest distance between two samples at the same place. */
-  static int largestDistance(Image expected, Image found) {
-    byte[] a = expected.rgb();
-    byte[] b = found.rgb();
-    int most = 0;
-    for (int i = 0; i < a.length; i++) {
-      most = Math.max(most, Math.abs((a[i] & 0xff) - (b[i] & 0xff)));
-    }
-    return most;
-  }
-
-  /** The mean distance of samples at the same place. */
-  static double meanDistance(Image expected, Image found) {
-    byte[] a = expected.rgb();
-    byte[] b = found.rgb();
-    long sum = 0;
-    for (int i = 0; i < a.length; i++) {
-      sum += Math.abs((a[i] & 0xff) - (b[i] & 0xff));
-    }
-    return (double) sum / a.length;
+    return count == 0
+        ? ""
+        : count + " of " + a.length + " samples differ, at most by " + most + first;
   }
 }

@@ -82,8 +82,7 @@ class PillowResizeGoldenTest {
     Image picture = Pictures.photograph("wide");
 
     for (int[] size : new int[][] {{0, 5}, {5, 0}, {-1, 5}, {50_000, 50_000}}) {
-      assertThatThrownBy(
-              () -> PillowResize.resize(picture, size[0], size[1], ResizeFilter.BICUBIC))
+      assertThatThrownBy(() -> PillowResize.resize(picture, size[0], size[1], ResizeFilter.BICUBIC))
           .isInstanceOf(InvalidRequestException.class)
           .hasMessageContaining("found    " + size[0] + "x" + size[1]);
     }

@@ -62,7 +62,8 @@ final class JanusProcess {
 
   private static List<Generation> start(JanusModel model, CountDownLatch started) {
     List<Generation> running = new ArrayList<>();
-    for (int i = 0; i < started.getCount(); i++) {
+    long sessions = started.getCount();
+    for (int i = 0; i < sessions; i++) {
       Session session = model.newSession();
       running.add(
           session.start(
@@ -109,7 +110,7 @@ final class JanusProcess {
   }
 
   private static void exit(JanusModel model) throws InterruptedException {
-    CountDownLatch started = new CountDownLatch(1);
+    CountDownLatch started = new CountDownLatch(4);
     start(model, started);
     started.await();
     System.exit(42);

@@ -29,7 +29,8 @@ final class ExifOrientation {
 
   static boolean startsWithPreamble(byte[] data, int offset, int length) {
     return length >= PREAMBLE.length()
-        && new String(data, offset, PREAMBLE.length(), StandardCharsets.ISO_8859_1).equals(PREAMBLE);
+        && new String(data, offset, PREAMBLE.length(), StandardCharsets.ISO_8859_1)
+            .equals(PREAMBLE);
   }
 
   /**
@@ -76,18 +77,20 @@ final class ExifOrientation {
     int at = 0;
     for (int y = 0; y < rows; y++) {
       for (int x = 0; x < columns; x++) {
-        int fromX = switch (orientation) {
-          case 2, 3 -> width - 1 - x;
-          case 4 -> x;
-          case 5, 6 -> y;
-          default -> width - 1 - y;
-        };
-        int fromY = switch (orientation) {
-          case 2 -> y;
-          case 3, 4 -> height - 1 - y;
-          case 5, 8 -> x;
-          default -> height - 1 - x;
-        };
+        int fromX =
+            switch (orientation) {
+              case 2, 3 -> width - 1 - x;
+              case 4 -> x;
+              case 5, 6 -> y;
+              default -> width - 1 - y;
+            };
+        int fromY =
+            switch (orientation) {
+              case 2 -> y;
+              case 3, 4 -> height - 1 - y;
+              case 5, 8 -> x;
+              default -> height - 1 - x;
+            };
         int from = 3 * (fromY * width + fromX);
         turned[at++] = rgb[from];
         turned[at++] = rgb[from + 1];

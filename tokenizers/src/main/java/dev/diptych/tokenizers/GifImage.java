@@ -5,7 +5,9 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 
-/** The first frame of a GIF picture, on its canvas; what it leaves free is transparent or colour 0. */
+/**
+ * The first frame of a GIF picture, on its canvas; what it leaves free is transparent or colour 0.
+ */
 final class GifImage implements EncodedImage {
   private static final int IMAGE = 0x2c;
   private static final int EXTENSION = 0x21;

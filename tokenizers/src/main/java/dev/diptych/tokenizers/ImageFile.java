@@ -28,7 +28,9 @@ import java.util.Objects;
  * The one wilful deviation is 16-bit gray, whose upper byte is kept where Pillow clips at 255.
  */
 public final class ImageFile {
-  /** Pixels accepted when the caller sets no limit: Pillow's own bound against decompression bombs. */
+  /**
+   * Pixels accepted when the caller sets no limit: Pillow's own bound against decompression bombs.
+   */
   public static final long DEFAULT_MAX_PIXELS = 178_956_970;
 
   /** Bytes a file may have: a raw picture of the default limit at three bytes a pixel. */
@@ -83,8 +85,8 @@ public final class ImageFile {
   }
 
   /**
-   * Writes a picture as PNG. A reader never sees half a file: the bytes go to a temporary name in the
-   * same folder, which is then renamed over the target.
+   * Writes a picture as PNG. A reader never sees half a file: the bytes go to a temporary name in
+   * the same folder, which is then renamed over the target.
    *
    * @param image the picture
    * @param file the target; its folder must exist
@@ -106,7 +108,8 @@ public final class ImageFile {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(
-          "Cannot write " + file + "\n  expected a folder that can be written to\n  found    " + e, e);
+          "Cannot write " + file + "\n  expected a folder that can be written to\n  found    " + e,
+          e);
     }
   }
 
@@ -206,8 +209,7 @@ public final class ImageFile {
     return Arrays.copyOf(data, Math.min(data.length, ImageFormat.SIGNATURE_BYTES));
   }
 
-  private static void checkSize(
-      String source, String what, String unit, long asked, long allowed) {
+  private static void checkSize(String source, String what, String unit, long asked, long allowed) {
     if (asked > allowed) {
       throw tooLarge(source, what, unit, asked, allowed);
     }
@@ -234,12 +236,20 @@ public final class ImageFile {
   private static InvalidImageException invalid(String source, String what, Exception cause) {
     String expected =
         cause instanceof DamagedImageException damaged ? damaged.expected() : "a whole file";
-    String found = cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
+    String found =
+        cause.getMessage() == null ? cause.getClass().getSimpleName() : cause.getMessage();
     if (cause instanceof IndexOutOfBoundsException || cause instanceof BufferUnderflowException) {
       found = "a file that ends inside a header";
     }
     return new InvalidImageException(
-        "Cannot read the " + what + " " + source + "\n  expected " + expected + "\n  found    " + found,
+        "Cannot read the "
+            + what
+            + " "
+            + source
+            + "\n  expected "
+            + expected
+            + "\n  found    "
+            + found,
         cause);
   }
 }

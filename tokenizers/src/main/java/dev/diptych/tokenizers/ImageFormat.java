@@ -75,7 +75,8 @@ enum ImageFormat {
       return "no bytes at all";
     }
     if (starts(head, 4, "ftyp")) {
-      return ofBrand(new String(head, 8, Math.min(4, head.length - 8), StandardCharsets.ISO_8859_1));
+      return ofBrand(
+          new String(head, 8, Math.min(4, head.length - 8), StandardCharsets.ISO_8859_1));
     }
     if (starts(head, 0, "II*\0") || starts(head, 0, "MM\0*")) {
       return "a TIFF picture; save it as PNG or JPEG first";
@@ -101,7 +102,9 @@ enum ImageFormat {
     if (lower.startsWith("<!doctype html") || lower.startsWith("<html")) {
       return "a web page, perhaps an error page saved under a picture's name";
     }
-    if (lower.startsWith("<?xml") || lower.startsWith("<!doctype svg") || lower.startsWith("<!--")) {
+    if (lower.startsWith("<?xml")
+        || lower.startsWith("<!doctype svg")
+        || lower.startsWith("<!--")) {
       return "an XML file; if it is an SVG drawing, render it to PNG first";
     }
     return "a file that begins with " + hex(head);
@@ -112,7 +115,8 @@ enum ImageFormat {
       case "heic", "heix", "heim", "heis", "hevc", "hevx", "mif1", "msf1" ->
           "a HEIC picture (\"" + brand + "\"); save it as JPEG or PNG first";
       case "avif", "avis" -> "an AVIF picture; save it as JPEG or PNG first";
-      default -> "a media file of the brand \"" + printable(brand) + "\"; save a frame as PNG first";
+      default ->
+          "a media file of the brand \"" + printable(brand) + "\"; save a frame as PNG first";
     };
   }
 

@@ -44,8 +44,8 @@ public final class ImageOps {
   }
 
   /**
-   * Cuts the middle out; with an odd number of pixels left over, the cut lies nearer the top left, as
-   * in torchvision's and transformers' centre crop of pictures that are large enough.
+   * Cuts the middle out; with an odd number of pixels left over, the cut lies nearer the top left,
+   * as in torchvision's and transformers' centre crop of pictures that are large enough.
    *
    * @throws InvalidRequestException if the picture is smaller than the cut
    */

@@ -62,7 +62,8 @@ final class JpegImage implements EncodedImage {
       int marker = data[at + 1] & 0xff;
       if (marker == EOI) {
         if (!pixels) {
-          throw new DamagedImageException("a frame and a scan", "the end of the picture without them");
+          throw new DamagedImageException(
+              "a frame and a scan", "the end of the picture without them");
         }
         scans.add(data, at, 2);
         return;
@@ -92,7 +93,9 @@ final class JpegImage implements EncodedImage {
     }
   }
 
-  /** Finds a marker at or behind a position: junk between segments is passed over, as by libjpeg. */
+  /**
+   * Finds a marker at or behind a position: junk between segments is passed over, as by libjpeg.
+   */
   private int nextMarker(int at) throws DamagedImageException {
     for (int i = at; i + 1 < data.length; i++) {
       int code = data[i + 1] & 0xff;

@@ -6,18 +6,19 @@ import java.util.Arrays;
 
 /**
  * Turns the pixels of an {@link Image} into the normalised numbers that a vision tower reads, with
- * the reference's arithmetic step by step: one bit off here is one bit off in every golden behind it.
+ * the reference's arithmetic step by step: one bit off here is one bit off in every golden behind
+ * it.
  */
 public final class PixelValues {
   private PixelValues() {}
 
   /**
-   * Rescales and normalises: {@code (float(pixel x rescaleFactor) - mean) / std}, where the product is
-   * a double and the rest float32.
+   * Rescales and normalises: {@code (float(pixel x rescaleFactor) - mean) / std}, where the product
+   * is a double and the rest float32.
    *
    * <p>The order of transformers' NumPy image processors and of deepseek-ai/Janus@1daa72f,
-   * janus/models/image_processing_vlm.py. The torch processors fuse the factor into mean and std and
-   * may differ in the last bit.
+   * janus/models/image_processing_vlm.py. The torch processors fuse the factor into mean and std
+   * and may differ in the last bit.
    *
    * @param image the picture, already resized and padded
    * @param rescaleFactor {@code rescale_factor} of the preprocessor config, usually 1/255

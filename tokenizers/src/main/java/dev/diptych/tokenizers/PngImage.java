@@ -16,6 +16,7 @@ final class PngImage implements EncodedImage {
   private static final long MAX_DEFLATE_RATIO = 1032;
 
   private static final int GRAY = 0;
+  private static final int RGB = 2;
   private static final int PALETTE = 3;
 
   /** A chunk; {@code offset} is where its data begins. */
@@ -77,7 +78,8 @@ final class PngImage implements EncodedImage {
         crc.update(data, at + 4, length + 4);
         if ((int) crc.getValue() != bytes.getInt(at + 8 + length)) {
           throw new DamagedImageException(
-              "the checksum of the chunk " + type + " at byte " + at + " to be right", "a wrong one");
+              "the checksum of the chunk " + type + " at byte " + at + " to be right",
+              "a wrong one");
         }
       }
       chunks.add(chunk);
@@ -143,13 +145,16 @@ final class PngImage implements EncodedImage {
     return switch (colourType) {
       case GRAY, PALETTE -> 1;
       case 4 -> 2;
-      case 2 -> 3;
+      case RGB -> 3;
       default -> 4;
     };
   }
 
   private byte[] toRgb(Raster raster, byte[] palette) {
     int bands = raster.getNumBands();
+    if (colourType == RGB && bitDepth == 8) {
+      return (byte[]) raster.getDataElements(0, 0, width, height, null);
+    }
     int[] row = new int[width * bands];
     byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
     int at = 0;

@@ -34,8 +34,9 @@ final class PngText {
       throw new InvalidRequestException(
           "Cannot write the PNG text \""
               + keyword
-              + "\"\n  expected a keyword of 1 to 79 printable Latin-1 characters, no space at an end"
-              + "\n  found    "
+              + "\"\n"
+              + "  expected a keyword of 1 to 79 printable Latin-1 characters, no space at an end\n"
+              + "  found    "
               + keyword.length()
               + " characters");
     }
@@ -67,8 +68,7 @@ final class PngText {
       if (List.of("tEXt", "zTXt", "iTXt").contains(chunk.type())) {
         int end = chunk.offset() + chunk.length();
         int keywordEnd = find0(data, chunk.offset(), end);
-        String keyword =
-            string(data, chunk.offset(), keywordEnd, StandardCharsets.ISO_8859_1);
+        String keyword = string(data, chunk.offset(), keywordEnd, StandardCharsets.ISO_8859_1);
         text.put(keyword, value(chunk.type(), data, keywordEnd + 1, end));
       }
     }
@@ -109,7 +109,8 @@ final class PngText {
     try (InputStream inflated = new InflaterInputStream(deflated)) {
       byte[] text = inflated.readNBytes(MAX_INFLATED + 1);
       if (text.length > MAX_INFLATED) {
-        throw new DamagedImageException("a text of at most " + MAX_INFLATED + " bytes", "a longer one");
+        throw new DamagedImageException(
+            "a text of at most " + MAX_INFLATED + " bytes", "a longer one");
       }
       return new String(text, charset);
     }

@@ -63,38 +63,34 @@ final class PngWriter {
     }
   }
 
-  /** Chooses the filter of a row by the least sum of absolute values, as the specification advises. */
+  /**
+   * Chooses the filter of a row by the least sum of absolute values, as the specification advises.
+   */
   private static byte[] best(byte[] row, int at, byte[] above, int aboveAt, byte[][] filtered) {
+    int length = filtered[0].length - 1;
+    long[] sums = new long[FILTERS];
+    for (int i = 0; i < length; i++) {
+      int value = row[at + i];
+      int left = i < 3 ? 0 : row[at + i - 3] & 0xff;
+      int up = above[aboveAt + i] & 0xff;
+      int upLeft = i < 3 ? 0 : above[aboveAt + i - 3] & 0xff;
+      sums[0] += put(filtered[0], i, value);
+      sums[1] += put(filtered[1], i, value - left);
+      sums[2] += put(filtered[2], i, value - up);
+      sums[3] += put(filtered[3], i, value - (left + up) / 2);
+      sums[4] += put(filtered[4], i, value - paeth(left, up, upLeft));
+    }
     int best = 0;
-    long least = Long.MAX_VALUE;
     for (int filter = 0; filter < FILTERS; filter++) {
-      byte[] target = filtered[filter];
-      target[0] = (byte) filter;
-      long sum = 0;
-      for (int i = 0; i < target.length - 1; i++) {
-        int left = i < 3 ? 0 : row[at + i - 3] & 0xff;
-        int up = above[aboveAt + i] & 0xff;
-        int upLeft = i < 3 ? 0 : above[aboveAt + i - 3] & 0xff;
-        byte value = (byte) (row[at + i] - predict(filter, left, up, upLeft));
-        target[i + 1] = value;
-        sum += Math.abs(value);
-      }
-      if (sum < least) {
-        least = sum;
-        best = filter;
-      }
+      filtered[filter][0] = (byte) filter;
+      best = sums[filter] < sums[best] ? filter : best;
     }
     return filtered[best];
   }
 
-  private static int predict(int filter, int left, int up, int upLeft) {
-    return switch (filter) {
-      case 0 -> 0;
-      case 1 -> left;
-      case 2 -> up;
-      case 3 -> (left + up) / 2;
-      default -> paeth(left, up, upLeft);
-    };
+  private static int put(byte[] target, int i, int value) {
+    target[i + 1] = (byte) value;
+    return Math.abs((byte) value);
   }
 
   private static int paeth(int left, int up, int upLeft) {

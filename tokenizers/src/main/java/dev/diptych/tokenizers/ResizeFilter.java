@@ -2,8 +2,8 @@ package dev.diptych.tokenizers;
 
 /**
  * The convolution filters of {@link PillowResize}, under Pillow's names and with Pillow's formulas
- * (python-pillow/Pillow@4e5f09f53, src/libImaging/Resample.c). Each is stretched when a picture gets
- * smaller, so all of them antialias.
+ * (python-pillow/Pillow@4e5f09f53, src/libImaging/Resample.c). Each is stretched when a picture
+ * gets smaller, so all of them antialias.
  */
 public enum ResizeFilter {
   /** Mean of the covered pixels. */
@@ -40,7 +40,9 @@ public enum ResizeFilter {
     }
   },
 
-  /** Cubic convolution with a = -0.5, support 2. What the vision towers' processors mean by bicubic. */
+  /**
+   * Cubic convolution with a = -0.5, support 2. What the vision towers' processors mean by bicubic.
+   */
   BICUBIC(2.0) {
     private static final double A = -0.5;
 
@@ -71,7 +73,9 @@ public enum ResizeFilter {
     this.support = support;
   }
 
-  /** {@return the distance, in source pixels of an unstretched filter, beyond which the weight is 0} */
+  /**
+   * {@return the distance, in source pixels of an unstretched filter, beyond which the weight is 0}
+   */
   double support() {
     return support;
   }

@@ -2,8 +2,8 @@ package dev.diptych.tokenizers;
 
 /**
  * Decodes a VP8 key frame (RFC 6386), the lossy coding of WebP, to the bit as libwebp does
- * (webmproject/libwebp@3757b8af): the chroma upsampling and the conversion to RGB are libwebp's, and
- * so is where it departs from the RFC's text (samples above to the right of the last column).
+ * (webmproject/libwebp@3757b8af): the chroma upsampling and the conversion to RGB are libwebp's,
+ * and so is where it departs from the RFC's text (samples above to the right of the last column).
  */
 final class Vp8Frame {
   private static final int SEGMENTS = 4;
@@ -61,7 +61,8 @@ final class Vp8Frame {
   }
 
   private void readHeader(int offset, int end) throws DamagedImageException {
-    int tag = data[offset] & 0xff | (data[offset + 1] & 0xff) << 8 | (data[offset + 2] & 0xff) << 16;
+    int tag =
+        data[offset] & 0xff | (data[offset + 1] & 0xff) << 8 | (data[offset + 2] & 0xff) << 16;
     boolean startCode =
         data[offset + 3] == (byte) 0x9d && data[offset + 4] == 1 && data[offset + 5] == 0x2a;
     int first = offset + 10;
@@ -133,7 +134,8 @@ final class Vp8Frame {
     for (int i = 0; i < partitions.length; i++, sizes += 3) {
       int partEnd = end;
       if (i < partitions.length - 1) {
-        int size = data[sizes] & 0xff | (data[sizes + 1] & 0xff) << 8 | (data[sizes + 2] & 0xff) << 16;
+        int size =
+            data[sizes] & 0xff | (data[sizes + 1] & 0xff) << 8 | (data[sizes + 2] & 0xff) << 16;
         partEnd = Math.min(end, at + size);
       }
       partitions[i] = new Vp8BoolDecoder(data, at, partEnd);

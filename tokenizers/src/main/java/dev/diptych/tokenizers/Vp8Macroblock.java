@@ -2,7 +2,9 @@ package dev.diptych.tokenizers;
 
 import java.util.Arrays;
 
-/** Reads and reconstructs macroblocks in order; holds what one tells the next (RFC 6386, 11 to 14). */
+/**
+ * Reads and reconstructs macroblocks in order; holds what one tells the next (RFC 6386, 11 to 14).
+ */
 final class Vp8Macroblock {
   /** Blocks of coefficients: 16 of luma, 4 of U, 4 of V. */
   private static final int BLOCKS = 24;
@@ -72,8 +74,7 @@ final class Vp8Macroblock {
     } else if (header.bit(114) == 0) {
       chromaMode = Vp8Prediction.VERTICAL;
     } else {
-      chromaMode =
-          header.bit(183) != 0 ? Vp8Prediction.TRUE_MOTION : Vp8Prediction.HORIZONTAL;
+      chromaMode = header.bit(183) != 0 ? Vp8Prediction.TRUE_MOTION : Vp8Prediction.HORIZONTAL;
     }
   }
 
@@ -155,7 +156,14 @@ final class Vp8Macroblock {
    * @return the position behind the last coefficient, or {@code first} if there is none
    */
   private int readBlock(
-      Vp8BoolDecoder tokens, int type, int context, int first, short[] out, int at, int dc, int ac) {
+      Vp8BoolDecoder tokens,
+      int type,
+      int context,
+      int first,
+      short[] out,
+      int at,
+      int dc,
+      int ac) {
     int[] p = probabilities;
     int node = node(type, first, context);
     int position = first;

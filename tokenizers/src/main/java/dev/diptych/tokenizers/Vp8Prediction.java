@@ -1,6 +1,8 @@
 package dev.diptych.tokenizers;
 
-/** Prediction from the samples around a block, and the transforms (RFC 6386, sections 12 and 14). */
+/**
+ * Prediction from the samples around a block, and the transforms (RFC 6386, sections 12 and 14).
+ */
 final class Vp8Prediction {
   static final int DC = 0;
   static final int TRUE_MOTION = 1;

@@ -12,8 +12,9 @@ import java.nio.charset.StandardCharsets;
  * leaves the canvas free.
  *
  * <p>Lossless frames go to TwelveMonkeys's decoder as one bare VP8L chunk; lossy ones to {@link
- * Vp8Frame}, because that decoder (3.14.0) filters macroblocks before their neighbours are predicted
- * from them and is up to 36 levels off. The alpha plane of a lossy picture is not decoded.
+ * Vp8Frame}, because that decoder (3.14.0) filters macroblocks before their neighbours are
+ * predicted from them and is up to 36 levels off. The alpha plane of a lossy picture is not
+ * decoded.
  */
 final class WebpImage implements EncodedImage {
   private final byte[] data;

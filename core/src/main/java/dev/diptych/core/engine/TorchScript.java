@@ -57,12 +57,15 @@ public final class TorchScript implements AutoCloseable {
     for (int i = 0; i < handles.length; i++) {
       handles[i] = arguments[i].handle();
     }
-    // The setting belongs to the thread, and the default recompiles for every new shape.
-    JniUtils.setGraphExecutorOptimize(false);
+    TorchCalls.enter();
     try {
+      // The setting belongs to the thread, and the default recompiles for every new shape.
+      JniUtils.setGraphExecutorOptimize(false);
       return new Value(device, IValueUtils.runMethod(module, method, handles), null);
     } catch (RuntimeException e) {
       throw failure(method, e);
+    } finally {
+      TorchCalls.leave();
     }
   }
 
