@@ -1,5 +1,6 @@
 package dev.diptych.core;
 
+import com.google.gson.JsonObject;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -88,6 +89,21 @@ public record GenerationOptions(
   /** {@return whether the likeliest token is always taken: by greedy, or by a temperature of 0} */
   public boolean isGreedy() {
     return greedy.orElse(false) || temperature.orElse(1) == 0;
+  }
+
+  /** {@return the values that are present as one JSON object, by the names of this record} */
+  public String toJson() {
+    JsonObject json = new JsonObject();
+    maxTokens.ifPresent(v -> json.addProperty("maxTokens", v));
+    temperature.ifPresent(v -> json.addProperty("temperature", v));
+    topK.ifPresent(v -> json.addProperty("topK", v));
+    topP.ifPresent(v -> json.addProperty("topP", v));
+    repetitionPenalty.ifPresent(v -> json.addProperty("repetitionPenalty", v));
+    greedy.ifPresent(v -> json.addProperty("greedy", v));
+    guidanceScale.ifPresent(v -> json.addProperty("guidanceScale", v));
+    pictures.ifPresent(v -> json.addProperty("pictures", v));
+    seed.ifPresent(v -> json.addProperty("seed", v));
+    return json.toString();
   }
 
   private static void within(String name, OptionalInt value, int low, int high) {

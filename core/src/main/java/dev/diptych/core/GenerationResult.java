@@ -1,7 +1,10 @@
 package dev.diptych.core;
 
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.stream.Collectors;
 
 /**
@@ -64,5 +67,25 @@ public record GenerationResult(
         .filter(Part.Picture.class::isInstance)
         .map(p -> ((Part.Picture) p).image())
         .toList();
+  }
+
+  /**
+   * What a picture's file may tell of how it came about, for {@code ImageFile.writePng}: prompt,
+   * seed, options, model, which picture of how many, and this library's version.
+   *
+   * @param prompt the words it was drawn from
+   * @param picture which of {@link #images()}, from 0
+   */
+  public Map<String, String> provenance(String prompt, int picture) {
+    int pictures = images().size();
+    Objects.checkIndex(picture, pictures);
+    Map<String, String> text = new LinkedHashMap<>();
+    text.put("prompt", prompt);
+    text.put("seed", Long.toString(seed));
+    text.put("options", options.toJson());
+    text.put("model", modelName);
+    text.put("picture", picture + 1 + " of " + pictures);
+    text.put("Software", "Diptych " + LibraryVersion.VERSION);
+    return text;
   }
 }

@@ -97,7 +97,7 @@ final class DrawCommand implements Callable<Integer> {
 
   private void tell(GenerationResult result, List<Path> targets) {
     if (output.equals("-")) {
-      byte[] png = ImageFile.toPng(result.images().get(0), Pictures.text(prompt, result, 0));
+      byte[] png = ImageFile.toPng(result.images().get(0), result.provenance(prompt, 0));
       console.out().writeBytes(png);
       console.out().flush();
     } else if (report.json) {

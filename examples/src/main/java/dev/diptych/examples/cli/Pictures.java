@@ -2,16 +2,13 @@ package dev.diptych.examples.cli;
 
 import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
-import dev.diptych.core.LibraryVersion;
 import dev.diptych.tokenizers.ImageFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 
 /** Pictures on their way in and out. */
 final class Pictures {
@@ -75,23 +72,11 @@ final class Pictures {
     }
   }
 
-  /** {@return what the PNG file of a picture says about itself} */
-  static Map<String, String> text(String prompt, GenerationResult result, int index) {
-    Map<String, String> text = new LinkedHashMap<>();
-    text.put("prompt", prompt);
-    text.put("seed", Long.toString(result.seed()));
-    text.put("options", Report.line(Report.options(result.options())));
-    text.put("model", result.modelName());
-    text.put("picture", index + 1 + " of " + result.images().size());
-    text.put("Software", "Diptych " + LibraryVersion.VERSION);
-    return text;
-  }
-
   /** Writes the pictures of a result to as many targets as there are. */
   static void write(String prompt, GenerationResult result, List<Path> targets) {
     List<Image> images = result.images();
     for (int i = 0; i < targets.size(); i++) {
-      ImageFile.writePng(images.get(i), targets.get(i), text(prompt, result, i));
+      ImageFile.writePng(images.get(i), targets.get(i), result.provenance(prompt, i));
     }
   }
 }

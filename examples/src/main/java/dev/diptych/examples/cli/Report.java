@@ -5,8 +5,8 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
-import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationResult;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -31,7 +31,7 @@ final class Report {
     result.imageCodes().forEach(c -> codes.add(ints(c)));
     json.add("imageCodes", codes);
     json.addProperty("seed", result.seed());
-    json.add("options", options(result.options()));
+    json.add("options", JsonParser.parseString(result.options().toJson()));
     JsonObject of = new JsonObject();
     of.addProperty("name", result.modelName());
     of.addProperty("folder", model.folder().toString());
@@ -52,20 +52,6 @@ final class Report {
     return json;
   }
 
-  /** {@return the options that are present, by the names of the record} */
-  static JsonObject options(GenerationOptions options) {
-    JsonObject json = new JsonObject();
-    options.maxTokens().ifPresent(v -> json.addProperty("maxTokens", v));
-    options.temperature().ifPresent(v -> json.addProperty("temperature", v));
-    options.topK().ifPresent(v -> json.addProperty("topK", v));
-    options.topP().ifPresent(v -> json.addProperty("topP", v));
-    options.repetitionPenalty().ifPresent(v -> json.addProperty("repetitionPenalty", v));
-    options.greedy().ifPresent(v -> json.addProperty("greedy", v));
-    options.guidanceScale().ifPresent(v -> json.addProperty("guidanceScale", v));
-    options.pictures().ifPresent(v -> json.addProperty("pictures", v));
-    return json;
-  }
-
   /** {@return an error for machines} */
   static JsonObject error(Throwable failure) {
     JsonObject error = new JsonObject();
@@ -80,11 +66,6 @@ final class Report {
   static void print(Console console, JsonElement json) {
     console.out().println(GSON.toJson(json));
     console.out().flush();
-  }
-
-  /** {@return an object as one line} */
-  static String line(JsonElement json) {
-    return GSON.toJson(json);
   }
 
   /** {@return milliseconds with three decimals} */
