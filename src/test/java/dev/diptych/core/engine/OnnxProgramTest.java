@@ -3,6 +3,7 @@ package dev.diptych.core.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.GenerationCancelledException;
 import dev.diptych.core.InvalidRequestException;
@@ -109,6 +110,17 @@ class OnnxProgramTest {
         .isInstanceOf(EngineException.class)
         .hasMessageContaining("graph nonsense")
         .hasMessageContaining("ONNX Runtime says");
+  }
+
+  @Test
+  void namesTheArtifactThatTheGpuNeeds() {
+    OnnxProgram.Options gpu = new OnnxProgram.Options(0, DeviceChoice.GPU);
+
+    // The tests run with the artifact for CPUs.
+    assertThatThrownBy(() -> OnnxProgram.of(TestGraphs.blocks(1), TestGraphs::random, gpu))
+        .isInstanceOf(EngineException.class)
+        .hasMessageContaining("on the GPU")
+        .hasMessageContaining("com.microsoft.onnxruntime:onnxruntime_gpu");
   }
 
   @Test

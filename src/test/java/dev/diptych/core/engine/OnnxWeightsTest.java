@@ -37,7 +37,7 @@ class OnnxWeightsTest {
 
   @Test
   void widensFloat16WithoutRounding() throws IOException {
-    // 1, -2, largest, smallest normal, largest and smallest below it, zeros, infinities, not a number
+    // 1, -2, largest, smallest normal, largest and smallest below it, zeros, infinities, NaN
     short[] bits = {
       0x3c00, (short) 0xc000, 0x7bff, 0x0400, 0x03ff, 0x0001, 0, (short) 0x8000, 0x7c00,
       (short) 0xfc00, 0x7e00

@@ -56,8 +56,12 @@ class VqConfigTest {
     assertRefused("channelMultiplier", () -> vq(128, List.of(1, 0), Set.of()));
     assertRefused("channelMultiplier", () -> vq(128, List.of(1 << 30), Set.of()));
     assertRefused("baseChannels", () -> vq(-128, List.of(1), Set.of()));
-    assertRefused("picture side is 16512", () -> new VqConfig(
-        VqLayout.LLAMAGEN, 3, 3, 32, List.of(1, 1, 1, 1, 1, 1, 1, 1), 2, Set.of(), 8, 8, 8, 129));
+    List<Integer> eightLevels = List.of(1, 1, 1, 1, 1, 1, 1, 1);
+    assertRefused(
+        "picture side is 16512",
+        () ->
+            new VqConfig(
+                VqLayout.LLAMAGEN, 3, 3, 32, eightLevels, 2, Set.of(), 8, 8, 8, 129));
     assertRefused("multiple of 32", () -> vq(48, List.of(1), Set.of()));
     assertRefused("attention at level 1", () -> vq(64, List.of(1), Set.of(1)));
   }

@@ -110,14 +110,14 @@ public final class VqImageTokenizer implements AutoCloseable {
     int patch = config.patchSize();
     if (n < 1 || height < patch || width < patch || height % patch != 0 || width % patch != 0) {
       throw new InvalidRequestException(
-          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at least"
-              + " one, with sides that are multiples of " + patch);
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at"
+              + " least one, with sides that are multiples of " + patch);
     }
     long needed = (long) n * config.inChannels() * height * width;
     if (pixelValues.remaining() != needed) {
       throw new InvalidRequestException(
-          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels: expected " + needed
-              + " numbers, found " + pixelValues.remaining());
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels: expected "
+              + needed + " numbers, found " + pixelValues.remaining());
     }
     int pictureSize = (int) (needed / n);
     int[][] codes = new int[n][];

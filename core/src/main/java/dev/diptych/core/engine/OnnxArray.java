@@ -9,7 +9,8 @@ import java.nio.LongBuffer;
 import java.util.Arrays;
 
 /**
- * Numbers on their way into or out of an {@link OnnxProgram}. Holds the caller's buffer, not a copy.
+ * Numbers on their way into or out of an {@link OnnxProgram}. Holds the caller's buffer, not a
+ * copy.
  */
 public final class OnnxArray {
   private final ElementType type;

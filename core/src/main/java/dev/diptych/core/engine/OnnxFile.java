@@ -20,9 +20,9 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Looks through an ONNX file of the user's before ONNX Runtime gets it. Tensor data is skipped where
- * it lies, so the look costs milliseconds and no memory beyond the file's bytes, which are read once
- * and handed on: what was looked at is what is run.
+ * Looks through an ONNX file of the user's before ONNX Runtime gets it. Tensor data is skipped
+ * where it lies, so the look costs milliseconds and no memory beyond the file's bytes, which are
+ * read once and handed on: what was looked at is what is run.
  *
  * <p>Field numbers are those of onnx/onnx.proto (onnx/onnx@v1.17.0).
  */
@@ -315,7 +315,8 @@ final class OnnxFile {
       }
     } catch (InvalidPathException | IOException e) {
       throw new CheckpointException(
-          "Cannot open " + file + ": its external data " + shown(location) + " cannot be read: " + e,
+          "Cannot open " + file + ": its external data " + shown(location) + " cannot be read: "
+              + e,
           e);
     }
     checkRange(data, entries);
@@ -328,8 +329,9 @@ final class OnnxFile {
       long length = Long.parseLong(entries.getOrDefault("length", "0"));
       if (offset < 0 || length < 0 || length > size - offset) {
         throw new CheckpointException(
-            "Cannot open " + file + "\n  expected bytes " + offset + " to " + offset + " + " + length
-                + " in " + data + "\n  found    " + size + " bytes\n  Was the download complete?");
+            "Cannot open " + file + "\n  expected bytes " + offset + " to " + offset + " + "
+                + length + " in " + data + "\n  found    " + size
+                + " bytes\n  Was the download complete?");
       }
     } catch (NumberFormatException e) {
       throw new CheckpointException(
@@ -343,7 +345,8 @@ final class OnnxFile {
     return new CheckpointException(
         "Cannot open " + file + ": external data must lie in the file's own folder"
             + "\n  expected a plain file name\n  found    " + shown(location) + ", " + found
-            + "\n  If the file comes from a cache of links, copy the files themselves into a folder.");
+            + "\n  If the file comes from a cache of links, copy the files themselves into a"
+            + " folder.");
   }
 
   private CheckpointException notOnnx(String beginning, IOException cause) {

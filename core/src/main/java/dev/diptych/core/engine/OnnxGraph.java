@@ -98,7 +98,7 @@ public final class OnnxGraph {
   /**
    * Declares an input.
    *
-   * @param dims a {@link Number} for a fixed size, a {@link String} for a size that each run chooses
+   * @param dims a {@link Number} for a fixed size, a {@link String} for one that each run chooses
    */
   public Edge input(String name, ElementType type, Object... dims) {
     graph.addInput(valueInfo(name, type, dims));
@@ -108,7 +108,7 @@ public final class OnnxGraph {
   /**
    * Declares a result under a name of its own.
    *
-   * @param dims a {@link Number} for a fixed size, a {@link String} for a size that each run chooses
+   * @param dims a {@link Number} for a fixed size, a {@link String} for one that each run chooses
    */
   public void output(Edge value, String name, ElementType type, Object... dims) {
     graph.addNode(

@@ -23,8 +23,8 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * A graph that ONNX Runtime runs: one that Java wrote, with a checkpoint's weights, or a file of the
- * user's. Any number of threads may run it at once; {@link #close} waits for them.
+ * A graph that ONNX Runtime runs: one that Java wrote, with a checkpoint's weights, or a file of
+ * the user's. Any number of threads may run it at once; {@link #close} waits for them.
  */
 public final class OnnxProgram implements AutoCloseable {
   private final String name;
@@ -252,8 +252,8 @@ public final class OnnxProgram implements AutoCloseable {
         settings.close();
         throw new EngineException(
             "Cannot run " + name + " on the GPU: " + e.getMessage()
-                + "\n  expected com.microsoft.onnxruntime:onnxruntime_gpu on the class path in place"
-                + " of onnxruntime, CUDA 12 and cuDNN 9 on the library path, and a GPU",
+                + "\n  expected com.microsoft.onnxruntime:onnxruntime_gpu on the class path in"
+                + " place of onnxruntime, CUDA 12 and cuDNN 9 on the library path, and a GPU",
             e);
       }
     }

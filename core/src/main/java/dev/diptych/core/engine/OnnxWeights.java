@@ -32,8 +32,8 @@ public interface OnnxWeights {
   private static FloatBuffer read(Checkpoint checkpoint, String name, OnnxGraph.Weight weight) {
     if (!checkpoint.names().contains(name)) {
       throw new CheckpointException(
-          "Cannot load " + name + "\n  expected " + weight.shape() + "\n  found    no such tensor in "
-              + checkpoint.location());
+          "Cannot load " + name + "\n  expected " + weight.shape()
+              + "\n  found    no such tensor in " + checkpoint.location());
     }
     TensorSpec spec = checkpoint.spec(name);
     if (!spec.shape().equals(weight.shape())) {

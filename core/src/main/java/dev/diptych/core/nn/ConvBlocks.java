@@ -26,8 +26,8 @@ public final class ConvBlocks {
    *
    * @param edge [N, C, y, x] float32
    * @param channels C
-   * @param side y and x, or -1 where each run chooses; ONNX Runtime joins a residual addition to the
-   *     convolution before it only where sizes are known
+   * @param side y and x, or -1 where each run chooses; ONNX Runtime joins a residual addition to
+   *     the convolution before it only where sizes are known
    */
   public record Features(Edge edge, int channels, int side) {
     /** Features of any size. */
@@ -56,8 +56,8 @@ public final class ConvBlocks {
   }
 
   /**
-   * Halves the size, with zeros added at the bottom and the right alone: [N, C, y, x] to [N, C, y/2,
-   * x/2].
+   * Halves the size, with zeros added at the bottom and the right alone: [N, C, y, x] to [N, C,
+   * y/2, x/2].
    */
   public Features downsample(Features x, String name) {
     int side = x.side == OPEN ? OPEN : x.side / 2;

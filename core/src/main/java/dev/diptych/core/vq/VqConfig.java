@@ -10,8 +10,8 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * The sizes of a VQ coder of the taming-transformers line, and how its tensors are named. Levels are
- * counted from the largest picture to the smallest; each is half the one before.
+ * The sizes of a VQ coder of the taming-transformers line, and how its tensors are named. Levels
+ * are counted from the largest picture to the smallest; each is half the one before.
  *
  * @param layout how the checkpoint names the tensors
  * @param inChannels colours in
@@ -84,8 +84,8 @@ public record VqConfig(
   }
 
   /**
-   * Reads the sizes off the tensors, for checkpoints whose config.json says nothing of them. Whether
-   * every tensor fits is for the binding to say.
+   * Reads the sizes off the tensors, for checkpoints whose config.json says nothing of them.
+   * Whether every tensor fits is for the binding to say.
    *
    * @param prefix what stands before {@code encoder} and {@code decoder}, its last dot included
    * @param gridSize rows and columns of codes of one picture, which no tensor tells
