@@ -13,8 +13,9 @@ import java.util.concurrent.TimeUnit;
  * code and cleaned up, within a bound.
  */
 final class Interrupt implements AutoCloseable {
-  // One step of a large model on a slow processor, and the decoding of one picture.
-  private static final long PATIENCE_SECONDS = 20;
+  // Enough for one step of a large model on a busy processor: a process that ends while native
+  // code computes ends in a segmentation fault, because libtorch's globals are destroyed under it.
+  private static final long PATIENCE_SECONDS = 60;
 
   private final Cancellation cancellation = new Cancellation();
   private final CountDownLatch done = new CountDownLatch(1);
