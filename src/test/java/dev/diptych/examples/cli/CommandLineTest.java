@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -256,6 +257,28 @@ class CommandLineTest {
     JsonObject json = run.json();
     assertThat(json.getAsJsonArray("findings").toString())
         .contains("libtorch 2.7.1", "ONNX Runtime", "djl api");
+  }
+
+  @Test
+  void benchNamesEveryFigureWithItsUnit() {
+    JsonObject json = Cli.tiny("bench", "--tokens", 3, "--json", "--quiet").json();
+
+    Map<String, String> units = new LinkedHashMap<>();
+    json.getAsJsonArray("figures")
+        .forEach(
+            f -> {
+              JsonObject figure = f.getAsJsonObject();
+              units.put(figure.get("name").getAsString(), figure.get("unit").getAsString());
+              assertThat(figure.get("value").getAsDouble()).as(f.toString()).isPositive();
+            });
+    assertThat(units)
+        .containsEntry("drawing step, median", "ms")
+        .containsEntry("drawing step, share of bandwidth", "%")
+        .containsEntry("picture decoding (VQ)", "ms")
+        .containsEntry("caption of 384x384, first token", "ms")
+        .containsEntry("caption, tokens", "tokens/s")
+        .containsEntry("memory bandwidth, float32 sum", "GB/s")
+        .containsEntry("peak resident memory", "MB");
   }
 
   private List<String> names() {

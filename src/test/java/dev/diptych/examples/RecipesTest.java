@@ -1,0 +1,62 @@
+package dev.diptych.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.diptych.tokenizers.ImageFile;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Every recipe runs on the demo model. */
+class RecipesTest {
+  @TempDir Path folder;
+
+  @Test
+  void describesWhatItDrew() {
+    String said = printed(() -> DescribeAnImage.main(new String[0]));
+
+    assertThat(said.lines()).hasSize(2);
+    assertThat(said).contains("circle");
+  }
+
+  @Test
+  void drawsTwoPictures() {
+    String file = folder.resolve("a.png").toString();
+
+    String said = printed(() -> DrawFromText.main(new String[] {"a large red circle", file}));
+
+    assertThat(said.lines().map(Path::of))
+        .containsExactly(folder.resolve("a-1.png"), folder.resolve("a-2.png"))
+        .allSatisfy(p -> assertThat(ImageFile.read(p).width()).isEqualTo(64));
+  }
+
+  @Test
+  void streamsAnAnswer() {
+    assertThat(printed(() -> StreamTokens.main(new String[0])).lines())
+        .hasSize(2)
+        .last()
+        .isEqualTo("STOP");
+  }
+
+  @Test
+  void inspectsTheDemo() {
+    assertThat(printed(() -> InspectACheckpoint.main(new String[0])))
+        .startsWith("janus HF-native")
+        .contains("language_model", "it fits");
+  }
+
+  private static String printed(Runnable recipe) {
+    PrintStream before = System.out;
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(out, true, StandardCharsets.UTF_8));
+    try {
+      recipe.run();
+    } finally {
+      System.setOut(before);
+    }
+    return out.toString(StandardCharsets.UTF_8);
+  }
+}
