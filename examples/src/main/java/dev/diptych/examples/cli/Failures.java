@@ -20,7 +20,7 @@ final class Failures {
 
   /** Tells a failure of a command and returns its exit code. */
   static int tell(Console console, CommandLine command, Throwable failure) {
-    if (failure instanceof GenerationCancelledException) {
+    if (failure instanceof GenerationCancelledException || Interrupt.ending()) {
       console.err().println("cancelled");
       return INTERRUPTED;
     }

@@ -17,6 +17,8 @@ final class Interrupt implements AutoCloseable {
   // code computes ends in a segmentation fault, because libtorch's globals are destroyed under it.
   private static final long PATIENCE_SECONDS = 60;
 
+  private static volatile boolean ending;
+
   private final Cancellation cancellation = new Cancellation();
   private final CountDownLatch done = new CountDownLatch(1);
   private final Thread hook = new Thread(this::cancelAndWait, "diptych-interrupt");
@@ -39,12 +41,18 @@ final class Interrupt implements AutoCloseable {
     return new Interrupt(0, List.of(halfFiles));
   }
 
+  /** {@return whether the process is ending: what fails then, fails because of that} */
+  static boolean ending() {
+    return ending;
+  }
+
   /** {@return the switch that Ctrl-C throws} */
   Cancellation cancellation() {
     return cancellation;
   }
 
   private void cancelAndWait() {
+    ending = true;
     cancellation.cancel();
     try {
       if (done.await(patienceSeconds, TimeUnit.SECONDS)) {
