@@ -1,0 +1,26 @@
+package dev.diptych.examples.world;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.DemoModel;
+import dev.diptych.models.Diptych;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class DemoEvaluationTest {
+  // Bounds below what 500 held-out scenes measure (see the training's README), so that chance among
+  // two dozen does not fail the build, and a slip in a layer, a prompt or the sampler does.
+  @Test
+  void readsAndDrawsScenesThatItNeverSaw() {
+    List<Scene> scenes = PictureWorld.scenes(20, 24, true);
+
+    DemoEvaluation.Score score;
+    try (UnifiedModel model = Diptych.load(DemoModel.folder())) {
+      score = DemoEvaluation.evaluate(model, scenes, done -> {});
+    }
+
+    assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
+    assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
+  }
+}
