@@ -78,7 +78,7 @@ def figures(args):
     return processor.apply_chat_template(messages, add_generation_prompt=True)
 
   drawing = processor(
-      text=chat([{"type": "text", "text": PROMPT}]), generation_mode="image", return_tensors="pt")
+      text=[chat([{"type": "text", "text": PROMPT}])], generation_mode="image", return_tensors="pt")
 
   def draw(most):
     with Steps(model.model.generation_head, most) as steps:
@@ -110,7 +110,7 @@ def figures(args):
   x = numpy.arange(384)[None, :, None] * numpy.array([1, 2, 3])[None, None, :] // 3
   pixels = numpy.broadcast_to(x, (384, 384, 3)).astype(numpy.uint8)
   asked = processor(
-      text=chat([{"type": "image"}, {"type": "text", "text": QUESTION}]),
+      text=[chat([{"type": "image"}, {"type": "text", "text": QUESTION}])],
       images=Image.fromarray(pixels), return_tensors="pt").to(dtype)
 
   def caption(tokens):

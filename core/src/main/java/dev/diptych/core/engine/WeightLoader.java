@@ -60,11 +60,24 @@ public final class WeightLoader {
         TorchScript script = TorchScript.load(device, WeightLoader.class, List.of())) {
       Value like = scope.add(device.floats(new float[1], 1));
       Map<String, Value> tensors = new LinkedHashMap<>();
+      Staging staging = new Staging();
       slices.forEach(
           (name, slice) ->
               tensors.put(
-                  name, scope.add(one(device, script, like, checkpoint, slice, dtype))));
+                  name, scope.add(one(device, script, like, checkpoint, slice, dtype, staging))));
       return device.dictionary(tensors);
+    }
+  }
+
+  /** One buffer for everything that is copied: direct memory is given back only by a collection. */
+  private static final class Staging {
+    private ByteBuffer buffer = ByteBuffer.allocateDirect(CHUNK);
+
+    ByteBuffer of(long bytes) {
+      if (bytes > buffer.capacity()) {
+        buffer = ByteBuffer.allocateDirect(Math.toIntExact(bytes));
+      }
+      return buffer.clear().limit((int) bytes);
     }
   }
 
@@ -74,7 +87,8 @@ public final class WeightLoader {
       Value like,
       Checkpoint checkpoint,
       Slice slice,
-      DType dtype) {
+      DType dtype,
+      Staging staging) {
     TensorSpec spec = checkpoint.spec(slice.tensor());
     long rows = slice.shape().isEmpty() ? 1 : slice.shape().get(0);
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
@@ -95,7 +109,9 @@ public final class WeightLoader {
       Value stored = scope.add(device.of(code(spec)));
       for (long row = 0; row < rows; row += rowsAtOnce) {
         long count = Math.min(rowsAtOnce, rows - row);
-        ByteBuffer bytes = checkpoint.readRows(slice.tensor(), slice.firstRow() + row, count);
+        ByteBuffer bytes = staging.of(count * rowBytes);
+        checkpoint.readRows(slice.tensor(), slice.firstRow() + row, count, bytes);
+        bytes.flip();
         try (Value raw = device.bytes(bytes, bytes.remaining());
             Value first = device.of(row * (rowBytes / size))) {
           script.call("write", target, first, raw, stored).close();

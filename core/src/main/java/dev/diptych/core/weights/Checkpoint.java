@@ -151,6 +151,25 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
+   * Copies rows of the first dimension into a buffer of the caller's, as many as it has room for: a
+   * large checkpoint is read without a buffer for every piece.
+   *
+   * @param firstRow the first row, ≥ 0
+   * @param rows how many, ≥ 0
+   * @param into filled from its position to its limit
+   */
+  public void readRows(String name, long firstRow, long rows, ByteBuffer into) {
+    TensorSpec spec = spec(name);
+    long row = rowBytes(spec, firstRow, rows);
+    if (into.remaining() != rows * row) {
+      throw new IllegalArgumentException(
+          rows + " rows of " + Shown.name(name) + " are " + rows * row + " bytes; the buffer has"
+              + " room for " + into.remaining());
+    }
+    fileOf.get(name).read(spec, firstRow * row, into);
+  }
+
+  /**
    * Maps rows of the first dimension, as {@link #map} does; a scalar is one row.
    *
    * @param firstRow the first row, ≥ 0

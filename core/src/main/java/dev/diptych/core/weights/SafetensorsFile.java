@@ -208,6 +208,11 @@ final class SafetensorsFile implements TensorFile {
   }
 
   @Override
+  public void read(TensorSpec spec, long from, ByteBuffer into) {
+    file.read(begins.get(spec.name()) + from, into);
+  }
+
+  @Override
   public ByteBuffer map(TensorSpec spec, long from, long length) {
     return file.map(begins.get(spec.name()) + from, length, spec.name());
   }

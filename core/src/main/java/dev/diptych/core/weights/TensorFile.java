@@ -33,6 +33,9 @@ interface TensorFile extends AutoCloseable {
 
   ByteBuffer read(TensorSpec spec, long from, long length);
 
+  /** Fills the buffer. */
+  void read(TensorSpec spec, long from, ByteBuffer into);
+
   ByteBuffer map(TensorSpec spec, long from, long length);
 
   @Override

@@ -139,6 +139,17 @@ final class TorchFile implements TensorFile {
   }
 
   @Override
+  public void read(TensorSpec spec, long from, ByteBuffer into) {
+    StridedTensor tensor = tensors.get(spec.name());
+    TorchZip.Entry entry = verifiedEntry(spec.name(), tensor.storage());
+    if (tensor.isContiguous()) {
+      file.read(begin(entry, tensor) + from, into);
+    } else {
+      into.put(gather(entry, tensor, spec.name(), from, into.remaining()));
+    }
+  }
+
+  @Override
   public ByteBuffer map(TensorSpec spec, long from, long length) {
     StridedTensor tensor = tensors.get(spec.name());
     TorchZip.Entry entry = verifiedEntry(spec.name(), tensor.storage());
