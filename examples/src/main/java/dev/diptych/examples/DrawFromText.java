@@ -8,7 +8,6 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.models.Diptych;
 import dev.diptych.tokenizers.ImageFile;
 import java.nio.file.Path;
-import java.util.Map;
 
 /**
  * Draws two pictures of one prompt; the same seed draws them again.
@@ -25,20 +24,19 @@ public final class DrawFromText {
     Path folder = args.length > 2 ? Path.of(args[2]) : DemoModel.folder();
     // region recipe
     try (UnifiedModel model = Diptych.load(folder)) {
-      GenerationOptions options =
-          GenerationOptions.builder().pictures(2).guidanceScale(5).seed(7).build();
+      GenerationOptions options = GenerationOptions.builder().pictures(2).seed(7).build();
 
       GenerationResult result =
           model.generate(
               GenerationRequest.builder()
                   .text(prompt)
                   .output(Output.IMAGE)
-                  .options(options.orElse(model.defaults(Output.IMAGE)))
+                  .options(options)
                   .build());
 
       for (int i = 0; i < result.images().size(); i++) {
         Path target = Path.of(file.replaceFirst("(\\.\\w+)?$", "-" + (i + 1) + "$1"));
-        ImageFile.writePng(result.images().get(i), target, Map.of("prompt", prompt));
+        ImageFile.writePng(result.images().get(i), target, result.provenance(prompt, i));
         System.out.println(target);
       }
     }
