@@ -14,8 +14,9 @@ import java.util.OptionalLong;
  * @param temperature divisor of the logits, 0 to 100; 0 means greedy
  * @param topK keep the k likeliest tokens, 1 to 1,000,000
  * @param topP keep the likeliest tokens whose probabilities sum to p, above 0 to 1
- * @param repetitionPenalty divisor of positive and factor of negative logits of tokens already
- *     written, above 0 to 10; 1 is none (CTRL, arXiv 1909.05858, section 4.1)
+ * @param repetitionPenalty divisor of positive and factor of negative logits of the turn's tokens,
+ *     read or written, above 0 to 10; 1 is none (CTRL, arXiv 1909.05858, section 4.1; the prompt
+ *     counts, as in transformers)
  * @param greedy whether the likeliest token is always taken
  * @param guidanceScale weight of the prompt in a picture, 0 to 100; 1 is the prompt alone without
  *     guidance ({@code uncond + scale * (cond - uncond)})
@@ -174,7 +175,7 @@ public record GenerationOptions(
       return this;
     }
 
-    /** Penalty on tokens already written, above 0 to 10; 1 is none. */
+    /** Penalty on the turn's tokens, read or written, above 0 to 10; 1 is none. */
     public Builder repetitionPenalty(double repetitionPenalty) {
       this.repetitionPenalty = OptionalDouble.of(repetitionPenalty);
       return this;

@@ -112,6 +112,27 @@ class JanusHostileTest {
   }
 
   @Test
+  void preprocessingThatCannotFitTheTowerIsRefusedAtLoad() throws IOException {
+    for (String wrong :
+        new String[] {
+          "{\"min_size\": 41}",
+          "{\"image_std\": [0.5, 0, 0.5]}",
+          "{\"image_mean\": [0.5]}",
+          "{\"background_color\": []}",
+          "{\"size\": {\"height\": 41}}"
+        }) {
+      copy("hf");
+      Files.writeString(folder.resolve("preprocessor_config.json"), wrong);
+
+      assertThatThrownBy(() -> Diptych.load(folder))
+          .as(wrong)
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("preprocessor_config.json")
+          .hasMessageContaining("expected");
+    }
+  }
+
+  @Test
   void whatIsNoJanusIsNamedWithWhatIsSupported() throws IOException {
     copy("hf");
     config(c -> c.addProperty("model_type", "llava"));

@@ -4,8 +4,11 @@ import dev.diptych.core.CheckpointException;
 import dev.diptych.core.Image;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.weights.JsonMap;
+import dev.diptych.tokenizers.ImageOps;
 import dev.diptych.tokenizers.PillowResize;
+import dev.diptych.tokenizers.PixelValues;
 import dev.diptych.tokenizers.ResizeFilter;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -19,22 +22,28 @@ final class JanusImageProcessor {
   private final int minSize;
   private final boolean truncates;
   private final ResizeFilter filter;
-  private final byte[] background;
-  private final float[][] table;
+  private final int[] background;
+  private final double rescaleFactor;
+  private final float[] mean;
+  private final float[] std;
 
   private JanusImageProcessor(
       int side,
       int minSize,
       boolean truncates,
       ResizeFilter filter,
-      byte[] background,
-      float[][] table) {
+      int[] background,
+      double rescaleFactor,
+      float[] mean,
+      float[] std) {
     this.side = side;
     this.minSize = minSize;
     this.truncates = truncates;
     this.filter = filter;
     this.background = background;
-    this.table = table;
+    this.rescaleFactor = rescaleFactor;
+    this.mean = mean;
+    this.std = std;
   }
 
   /**
@@ -53,25 +62,37 @@ final class JanusImageProcessor {
       throw json.refuse(
           json.has("size") ? "size" : "image_size", side + ", the vision tower's image_size");
     }
-    List<Double> mean = numbers(json, "image_mean", 0.5);
-    List<Double> std = numbers(json, "image_std", 0.5);
-    byte[] background = new byte[3];
+    List<Double> mean = numbers(json, "image_mean", 0);
+    List<Double> std = numbers(json, "image_std", 1e-6);
+    int[] background = new int[3];
     for (int c = 0; c < 3; c++) {
-      background[c] = (byte) (int) (mean.get(c) * 255);
+      background[c] = (int) (mean.get(c) * 255);
     }
     if (!original && json.has("background_color")) {
       List<Long> colour = json.integers("background_color", 0, 255);
-      for (int c = 0; c < 3; c++) {
-        background[c] = (byte) (long) colour.get(Math.min(c, colour.size() - 1));
+      if (colour.size() != 3) {
+        throw json.refuse("background_color", "three numbers");
       }
+      Arrays.setAll(background, c -> Math.toIntExact(colour.get(c)));
     }
     return new JanusImageProcessor(
         side,
-        json.integerOr("min_size", 14, 1, 1 << 16),
+        // A longer side than the tower's could not be padded to it.
+        json.integerOr("min_size", Math.min(14, side), 1, side),
         original,
         filter(json),
         background,
-        table(json.numberOr("rescale_factor", 1 / 255.0, 1e-9, 1e9), mean, std));
+        json.numberOr("rescale_factor", 1 / 255.0, 1e-9, 1e9),
+        floats(mean),
+        floats(std));
+  }
+
+  private static float[] floats(List<Double> values) {
+    float[] floats = new float[values.size()];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = values.get(i).floatValue();
+    }
+    return floats;
   }
 
   private static ResizeFilter filter(JsonMap json) {
@@ -88,27 +109,15 @@ final class JanusImageProcessor {
     };
   }
 
-  private static List<Double> numbers(JsonMap json, String key, double orElse) {
+  private static List<Double> numbers(JsonMap json, String key, double least) {
     if (!json.has(key)) {
-      return List.of(orElse, orElse, orElse);
+      return List.of(0.5, 0.5, 0.5);
     }
-    List<Double> values = json.numbers(key, 0, 1);
+    List<Double> values = json.numbers(key, least, 1);
     if (values.size() != 3) {
       throw json.refuse(key, "three numbers");
     }
     return values;
-  }
-
-  /** Rescaled in float64 and rounded, then normalised in float32: the order of the reference. */
-  private static float[][] table(double rescale, List<Double> mean, List<Double> std) {
-    float[][] table = new float[3][256];
-    for (int c = 0; c < 3; c++) {
-      for (int v = 0; v < 256; v++) {
-        float scaled = (float) (v * rescale);
-        table[c][v] = (scaled - mean.get(c).floatValue()) / std.get(c).floatValue();
-      }
-    }
-    return table;
   }
 
   /** {@return the picture's width and height before it is padded} */
@@ -132,22 +141,7 @@ final class JanusImageProcessor {
   Image canvas(Image image) {
     int[] size = resized(image.width(), image.height(), side, minSize, truncates);
     Image small = PillowResize.resize(image, size[0], size[1], filter);
-    int square = Math.max(size[0], size[1]);
-    if (size[0] == size[1]) {
-      return small;
-    }
-    byte[] pixels = new byte[3 * square * square];
-    for (int i = 0; i < pixels.length; i++) {
-      pixels[i] = background[i % 3];
-    }
-    byte[] rgb = small.rgb();
-    int left = (square - size[0]) / 2;
-    int top = (square - size[1]) / 2;
-    for (int y = 0; y < size[1]; y++) {
-      System.arraycopy(
-          rgb, 3 * y * size[0], pixels, 3 * ((y + top) * square + left), 3 * size[0]);
-    }
-    return Image.of(square, square, pixels);
+    return ImageOps.padToSquare(small, background[0], background[1], background[2]);
   }
 
   /**
@@ -156,15 +150,11 @@ final class JanusImageProcessor {
    * @return [N, 3, Y, X] float32, normalised
    */
   float[] pixelValues(List<Image> images) {
-    int plane = side * side;
-    float[] values = new float[Math.multiplyExact(images.size(), 3 * plane)];
+    int each = 3 * side * side;
+    float[] values = new float[Math.multiplyExact(images.size(), each)];
     for (int n = 0; n < images.size(); n++) {
-      byte[] rgb = canvas(images.get(n)).rgb();
-      for (int i = 0; i < plane; i++) {
-        for (int c = 0; c < 3; c++) {
-          values[(3 * n + c) * plane + i] = table[c][rgb[3 * i + c] & 0xff];
-        }
-      }
+      float[] one = PixelValues.toFloats(canvas(images.get(n)), rescaleFactor, mean, std);
+      System.arraycopy(one, 0, values, n * each, each);
     }
     return values;
   }
