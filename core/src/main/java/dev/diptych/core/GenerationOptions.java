@@ -20,7 +20,12 @@ import java.util.OptionalLong;
  * @param greedy whether the likeliest token is always taken
  * @param guidanceScale weight of the prompt in a picture, 0 to 100; 1 is the prompt alone without
  *     guidance ({@code uncond + scale * (cond - uncond)})
- * @param pictures how many pictures, 1 to 1024
+ * @param imageGuidanceScale weight of the conversation's pictures in a new one, 0 to 100, for models
+ *     whose guidance tells words and pictures apart ({@code none + image * (pictures - none) + text *
+ *     (all - pictures)}); 1 with a guidanceScale of 1 is no guidance
+ * @param pictures how many pictures, 1 to 1024; of an interleaved answer the most
+ * @param imageWidth pixels across of a picture, 1 to 16384, for models that draw in several sizes
+ * @param imageHeight pixels down of a picture, 1 to 16384
  * @param seed key of the random numbers, any long
  */
 public record GenerationOptions(
@@ -31,7 +36,10 @@ public record GenerationOptions(
     OptionalDouble repetitionPenalty,
     Optional<Boolean> greedy,
     OptionalDouble guidanceScale,
+    OptionalDouble imageGuidanceScale,
     OptionalInt pictures,
+    OptionalInt imageWidth,
+    OptionalInt imageHeight,
     OptionalLong seed) {
 
   /** Everything left to the model. */
@@ -45,7 +53,10 @@ public record GenerationOptions(
     within("topP", topP, 0, 1, false);
     within("repetitionPenalty", repetitionPenalty, 0, 10, false);
     within("guidanceScale", guidanceScale, 0, 100, true);
+    within("imageGuidanceScale", imageGuidanceScale, 0, 100, true);
     within("pictures", pictures, 1, 1024);
+    within("imageWidth", imageWidth, 1, 16_384);
+    within("imageHeight", imageHeight, 1, 16_384);
   }
 
   /** {@return a builder with every value empty} */
@@ -63,7 +74,10 @@ public record GenerationOptions(
     b.repetitionPenalty = repetitionPenalty;
     b.greedy = greedy;
     b.guidanceScale = guidanceScale;
+    b.imageGuidanceScale = imageGuidanceScale;
     b.pictures = pictures;
+    b.imageWidth = imageWidth;
+    b.imageHeight = imageHeight;
     b.seed = seed;
     return b;
   }
@@ -83,7 +97,10 @@ public record GenerationOptions(
         repetitionPenalty.isPresent() ? repetitionPenalty : defaults.repetitionPenalty,
         greedyOrDefault,
         guidanceScale.isPresent() ? guidanceScale : defaults.guidanceScale,
+        imageGuidanceScale.isPresent() ? imageGuidanceScale : defaults.imageGuidanceScale,
         pictures.isPresent() ? pictures : defaults.pictures,
+        imageWidth.isPresent() ? imageWidth : defaults.imageWidth,
+        imageHeight.isPresent() ? imageHeight : defaults.imageHeight,
         seed.isPresent() ? seed : defaults.seed);
   }
 
@@ -102,7 +119,10 @@ public record GenerationOptions(
     repetitionPenalty.ifPresent(v -> json.addProperty("repetitionPenalty", v));
     greedy.ifPresent(v -> json.addProperty("greedy", v));
     guidanceScale.ifPresent(v -> json.addProperty("guidanceScale", v));
+    imageGuidanceScale.ifPresent(v -> json.addProperty("imageGuidanceScale", v));
     pictures.ifPresent(v -> json.addProperty("pictures", v));
+    imageWidth.ifPresent(v -> json.addProperty("imageWidth", v));
+    imageHeight.ifPresent(v -> json.addProperty("imageHeight", v));
     seed.ifPresent(v -> json.addProperty("seed", v));
     return json.toString();
   }
@@ -146,7 +166,10 @@ public record GenerationOptions(
     private OptionalDouble repetitionPenalty = OptionalDouble.empty();
     private Optional<Boolean> greedy = Optional.empty();
     private OptionalDouble guidanceScale = OptionalDouble.empty();
+    private OptionalDouble imageGuidanceScale = OptionalDouble.empty();
     private OptionalInt pictures = OptionalInt.empty();
+    private OptionalInt imageWidth = OptionalInt.empty();
+    private OptionalInt imageHeight = OptionalInt.empty();
     private OptionalLong seed = OptionalLong.empty();
 
     private Builder() {}
@@ -193,9 +216,22 @@ public record GenerationOptions(
       return this;
     }
 
-    /** How many pictures, 1 to 1024. */
+    /** Weight of the conversation's pictures in a new one, 0 to 100. */
+    public Builder imageGuidanceScale(double imageGuidanceScale) {
+      this.imageGuidanceScale = OptionalDouble.of(imageGuidanceScale);
+      return this;
+    }
+
+    /** How many pictures, 1 to 1024; of an interleaved answer the most. */
     public Builder pictures(int pictures) {
       this.pictures = OptionalInt.of(pictures);
+      return this;
+    }
+
+    /** Pixels across and down of a picture, each 1 to 16384. */
+    public Builder imageSize(int width, int height) {
+      this.imageWidth = OptionalInt.of(width);
+      this.imageHeight = OptionalInt.of(height);
       return this;
     }
 
@@ -219,7 +255,10 @@ public record GenerationOptions(
           repetitionPenalty,
           greedy,
           guidanceScale,
+          imageGuidanceScale,
           pictures,
+          imageWidth,
+          imageHeight,
           seed);
     }
   }

@@ -12,7 +12,8 @@ import java.util.stream.Collectors;
  *
  * @param parts text and pictures in the order in which they came
  * @param promptTokenIds the ids that the model read in this turn, picture placeholders included
- * @param tokenIds the ids of the answer's text, the end token included when it came
+ * @param tokenIds the ids of the answer's text, the end token included when it came; of an
+ *     interleaved answer all ids, those of its pictures too
  * @param imageCodes for every picture its codebook indices, row by row
  * @param finishReason why it ended
  * @param seed the seed that was used; the same seed gives the same answer

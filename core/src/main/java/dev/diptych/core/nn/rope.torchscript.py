@@ -12,3 +12,13 @@ def rotate_half(x: Tensor, rope: Tensor) -> Tensor:
     half = x.shape[-1] // 2
     turned = torch.cat([-x[..., half:], x[..., :half]], -1)
     return x * rope[0] + turned * rope[1]
+
+
+def rotate_pairs(x: Tensor, rope: Tensor) -> Tensor:
+    # x: [B, H, T, K], rope: [2, T, K] -> [B, H, T, K]; number 2i with 2i + 1 (Meta's own layout)
+    half = x.shape[-1] // 2
+    cos = rope[0][..., :half]
+    sin = rope[1][..., :half]
+    even = x[..., 0::2]
+    odd = x[..., 1::2]
+    return torch.stack([even * cos - odd * sin, odd * cos + even * sin], -1).flatten(-2)
