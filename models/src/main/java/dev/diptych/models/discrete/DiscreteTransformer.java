@@ -307,6 +307,25 @@ public final class DiscreteTransformer implements AutoCloseable {
     }
   }
 
+  /** {@return [G, D] what reading the same tokens into every group gives} */
+  Value prefillGroups(int[] ids, Value groups, long[] positions) {
+    int[] rows = new int[ids.length * positions.length];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = ids[i % ids.length];
+    }
+    try (Scope call = new Scope()) {
+      return script.call(
+          "prefill",
+          call.add(device.longs(rows, positions.length, ids.length)),
+          groups,
+          rope,
+          call.add(device.ints(positions)),
+          headDim,
+          shape,
+          weights);
+    }
+  }
+
   /** {@return [N, P] of -1, to be filled by the codes as they come} */
   Value newCodes(int images, int codes) {
     try (Value n = device.of(images);
