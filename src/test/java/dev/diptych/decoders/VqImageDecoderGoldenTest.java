@@ -3,21 +3,25 @@ package dev.diptych.decoders;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.CheckpointException;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.engine.OnnxArray;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
+import dev.diptych.core.weights.Weights;
 import dev.diptych.testing.Tolerance;
 import dev.diptych.testing.VqGolden;
+import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Pixels of the tiny checkpoints against transformers and deepseek-ai's code. */
+/** Pixels of the tiny checkpoints against transformers, deepseek-ai's and Meta's code. */
 class VqImageDecoderGoldenTest {
   private static final Runnable GO_ON = () -> {};
 
@@ -30,8 +34,7 @@ class VqImageDecoderGoldenTest {
 
       float[] found = new float[pixels.remaining()];
       pixels.get(found);
-      float[] expected = golden.tensors().floats("decode.pixels");
-      Tolerance.FP32_DEEP.check(layout, found, expected);
+      Tolerance.FP32_DEEP.check(layout, found, golden.decoded());
     }
   }
 
@@ -44,7 +47,107 @@ class VqImageDecoderGoldenTest {
 
       Image image = decoder.draw(new int[][] {golden.codes()}, GO_ON).get(0);
 
-      assertThat(image).isEqualTo(Image.of(side, side, golden.tensors().bytes("decode.rgb")));
+      assertThat(image).isEqualTo(Image.of(side, side, golden.rgb()));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"square", "wide"})
+  void givesChameleonsPixelsAtAnySize(String picture) {
+    try (VqGolden golden = VqGolden.chameleon("meta", picture);
+        VqImageDecoder decoder = load(golden)) {
+      FloatBuffer pixels = decoder.decode(new int[][] {golden.codes()});
+
+      float[] found = new float[pixels.remaining()];
+      pixels.get(found);
+      Tolerance.FP32_DEEP.check(picture, found, golden.decoded());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"square", "wide"})
+  void givesChameleonsPictureAtAnySize(String picture) {
+    try (VqGolden golden = VqGolden.chameleon("meta", picture);
+        VqImageDecoder decoder = load(golden)) {
+      Image image = decoder.draw(new int[][] {golden.codes()}, GO_ON).get(0);
+
+      VqImageDecoder.Grid grid = new VqImageDecoder.Grid(golden.rows(), golden.columns(), 2);
+      assertThat(decoder.grid()).isEqualTo(grid);
+      assertThat(image).isEqualTo(Image.of(grid.width(), grid.height(), golden.rgb()));
+    }
+  }
+
+  @Test
+  void bindsEveryTensorOfAPickleAndLeavesItsLossesOut() {
+    try (VqGolden golden = VqGolden.chameleon("meta", "square")) {
+      Weights weights = Weights.of(golden.checkpoint());
+
+      VqImageTokenizer.bind(golden.config(), weights);
+      VqImageDecoder.bind(golden.config(), weights);
+
+      assertThat(weights.done())
+          .containsKeys("post_quant_conv.bias", "decoder.up.1.upsample.conv.bias");
+      assertThat(weights.report().ignored()).hasSize(2);
+    }
+  }
+
+  @Test
+  void refusesToDrawWithoutADecoder() {
+    try (VqGolden golden = VqGolden.chameleon("hf", "square")) {
+      assertThatThrownBy(() -> load(golden))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("has no decoder")
+          .hasMessageContaining("not drawn");
+    }
+  }
+
+  @Test
+  void paintsWhatIsMissingGreyInAPictureThatIsNotSquare() {
+    try (VqGolden golden = VqGolden.chameleon("meta", "wide");
+        VqImageDecoder decoder = load(golden)) {
+      Image whole = decoder.drawPartial(golden.codes(), GO_ON);
+      int[] codes = golden.codes();
+      Arrays.fill(codes, 23, codes.length, VqImageDecoder.MISSING);
+
+      Image image = decoder.drawPartial(codes, GO_ON);
+
+      assertThat(whole).isEqualTo(Image.of(20, 8, golden.rgb()));
+      // 4 x 10 codes of 2 x 2 pixels: code 23 is row 2, column 3
+      for (int y = 0; y < 8; y++) {
+        for (int x = 0; x < 20; x++) {
+          boolean grey = y / 2 * 10 + x / 2 >= 23;
+          assertThat(image.red(x, y) == 127 && image.green(x, y) == 127 && image.blue(x, y) == 127)
+              .as("%d, %d", x, y)
+              .isEqualTo(grey);
+        }
+      }
+    }
+  }
+
+  @Test
+  void refusesCodesThatAreNotOfItsPicture() {
+    try (VqGolden golden = VqGolden.chameleon("meta", "wide");
+        VqImageDecoder decoder = load(golden)) {
+      int[] outside = golden.codes();
+      outside[39] = 64;
+
+      assertThatThrownBy(() -> decoder.decode(new int[][] {new int[36]}))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("36 codes; expected 40 (4 x 10)");
+      assertThatThrownBy(() -> decoder.decode(new int[][] {outside}))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("64 is outside the codebook; expected 0 to 63");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 4", "4, 0", "-1, 4", "4, 8193", "1073741824, 1073741824"})
+  void refusesASizeThatNoPictureHas(int rows, int columns) {
+    try (VqGolden golden = VqGolden.chameleon("meta", "wide")) {
+      assertThatThrownBy(() -> VqImageDecoder.graph(golden.config(), rows, columns))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining(rows + " x " + columns)
+          .hasMessageContaining("at most 16384 pixels");
     }
   }
 
@@ -157,6 +260,11 @@ class VqImageDecoderGoldenTest {
   }
 
   private static VqImageDecoder load(VqGolden golden) {
-    return VqImageDecoder.load(golden.config(), golden.weights(), OnnxProgram.Options.DEFAULT);
+    return VqImageDecoder.load(
+        golden.config(),
+        golden.rows(),
+        golden.columns(),
+        golden.weights(),
+        OnnxProgram.Options.DEFAULT);
   }
 }

@@ -5,13 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.core.weights.Weights;
 import dev.diptych.testing.VqGolden;
 import java.nio.FloatBuffer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Codes of the tiny checkpoints against transformers and deepseek-ai's code. */
+/** Codes of the tiny checkpoints against transformers, deepseek-ai's and Meta's code. */
 class VqImageTokenizerGoldenTest {
   @ParameterizedTest
   @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
@@ -20,9 +22,38 @@ class VqImageTokenizerGoldenTest {
         VqImageTokenizer tokenizer = load(golden)) {
       int side = golden.config().imageSize();
 
-      int[][] codes = tokenizer.encode(pixels(golden), 1, side, side);
+      int[][] codes = tokenizer.encode(golden.pixels(), 1, side, side);
 
       assertThat(codes).isEqualTo(new int[][] {golden.codes()});
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"meta, square", "meta, wide", "hf, square", "hf, tall"})
+  void givesChameleonsCodesAtAnySize(String kind, String picture) {
+    try (VqGolden golden = VqGolden.chameleon(kind, picture);
+        VqImageTokenizer tokenizer = load(golden)) {
+      int patch = golden.config().patchSize();
+
+      int[][] codes =
+          tokenizer.encode(golden.pixels(), 1, golden.rows() * patch, golden.columns() * patch);
+
+      assertThat(codes).isEqualTo(new int[][] {golden.codes()});
+    }
+  }
+
+  @Test
+  void bindsEveryTensorOfAnEncoderWithoutADecoder() {
+    try (VqGolden golden = VqGolden.chameleon("hf", "square")) {
+      Weights weights = Weights.of(golden.checkpoint());
+
+      VqImageTokenizer.bind(golden.config(), weights.at(golden.prefix()));
+
+      assertThat(golden.config().hasDecoder()).isFalse();
+      assertThat(weights.done()).containsKey("model.vqmodel.quantize.embedding.weight");
+      assertThat(weights.report().ignored().keySet())
+          .containsExactlyInAnyOrder(
+              "model.vqmodel.post_quant_conv.weight", "model.vqmodel.post_quant_conv.bias");
     }
   }
 
@@ -71,9 +102,5 @@ class VqImageTokenizerGoldenTest {
 
   private static VqImageTokenizer load(VqGolden golden) {
     return VqImageTokenizer.load(golden.config(), golden.weights(), OnnxProgram.Options.DEFAULT);
-  }
-
-  private static FloatBuffer pixels(VqGolden golden) {
-    return FloatBuffer.wrap(golden.tensors().floats("encode.pixels"));
   }
 }

@@ -23,13 +23,16 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Turns codebook indices into pictures: the VQ-16 decoder of Janus and its like, built from a
- * checkpoint or opened from an ONNX file of the user's. For any number of threads.
+ * Turns codebook indices into pictures: the VQ-16 decoders of Janus, Chameleon and their like,
+ * built from a checkpoint or opened from an ONNX file of the user's. One decoder draws pictures of
+ * one size: ONNX Runtime fuses more where sizes are known. For any number of threads.
  *
  * <p>Reference: {@code deepseek-ai/Janus@1daa72f:janus/models/vq_model.py} and transformers 5.18
- * {@code JanusVQVAE.decode}, which agree. Deviations: none.
+ * {@code JanusVQVAE.decode}, which agree; {@code
+ * facebookresearch/chameleon@dbbe47f:chameleon/inference/vqgan.py}. Deviations: none.
  *
  * @see <a href="https://arxiv.org/abs/2406.06525">LlamaGen, §2.1</a>
+ * @see <a href="https://arxiv.org/abs/2405.09818">Chameleon, §2.1</a>
  */
 public final class VqImageDecoder implements AutoCloseable {
   /** A code that is not known yet; its pixels come out grey. */
@@ -44,8 +47,7 @@ public final class VqImageDecoder implements AutoCloseable {
   private final OnnxProgram program;
   private final String input;
   private final String output;
-  private final int gridSize;
-  private final int patchSize;
+  private final Grid grid;
   private final int numEmbeddings;
 
   private VqImageDecoder(
@@ -53,42 +55,85 @@ public final class VqImageDecoder implements AutoCloseable {
     this.program = program;
     this.input = input;
     this.output = output;
-    this.gridSize = grid.size();
-    this.patchSize = grid.patchSize();
+    this.grid = grid;
     this.numEmbeddings = numEmbeddings;
   }
 
   /**
    * The codes of one picture.
    *
-   * @param size rows and columns of codes
+   * @param rows rows of codes
+   * @param columns columns of codes
    * @param patchSize rows and columns of pixels of one code
    */
-  public record Grid(int size, int patchSize) {
-    /** {@return codes of one picture} */
-    public int numCodes() {
-      return size * size;
+  public record Grid(int rows, int columns, int patchSize) {
+    /** Pixels of one side; three colours of a square of it still fit into one array. */
+    private static final int MAX_SIDE = 1 << 14;
+
+    /**
+     * Checks that the picture is not empty and fits into one array.
+     *
+     * @throws InvalidRequestException if it does not
+     */
+    public Grid {
+      long longest = (long) Math.max(rows, columns) * patchSize;
+      if (rows < 1 || columns < 1 || patchSize < 1 || longest > MAX_SIDE) {
+        throw new InvalidRequestException(
+            "Cannot draw " + rows + " x " + columns + " codes of " + patchSize + " x " + patchSize
+                + " pixels; expected at least one, and sides of at most " + MAX_SIDE + " pixels");
+      }
     }
 
-    /** {@return rows and columns of pixels of one picture} */
-    public int imageSize() {
-      return size * patchSize;
+    /** The codes of a square picture. */
+    public Grid(int size, int patchSize) {
+      this(size, size, patchSize);
+    }
+
+    /** {@return codes of one picture} */
+    public int numCodes() {
+      return rows * columns;
+    }
+
+    /** {@return rows of pixels of one picture} */
+    public int height() {
+      return rows * patchSize;
+    }
+
+    /** {@return columns of pixels of one picture} */
+    public int width() {
+      return columns * patchSize;
     }
   }
 
   /**
-   * Loads the decoder.
+   * Loads the decoder of the pictures that the config names.
    *
    * @param weights its tensors; they are copied
    */
   public static VqImageDecoder load(
       VqConfig config, OnnxWeights weights, OnnxProgram.Options options) {
-    if (config.outChannels() != RGB) {
+    return load(config, config.gridSize(), config.gridSize(), weights, options);
+  }
+
+  /**
+   * Loads a decoder of pictures of another size. Each has its own copy of the weights: keep few.
+   *
+   * @param rows rows of codes
+   * @param columns columns of codes
+   * @param weights its tensors; they are copied
+   */
+  public static VqImageDecoder load(
+      VqConfig config,
+      int rows,
+      int columns,
+      OnnxWeights weights,
+      OnnxProgram.Options options) {
+    if (config.hasDecoder() && config.outChannels() != RGB) {
       throw new UnsupportedModelException(
           "The VQ decoder gives " + config.outChannels() + " channels; only RGB is supported");
     }
-    OnnxProgram program = OnnxProgram.of(graph(config), weights, options);
-    Grid grid = new Grid(config.gridSize(), config.patchSize());
+    Grid grid = new Grid(rows, columns, config.patchSize());
+    OnnxProgram program = OnnxProgram.of(graph(config, rows, columns), weights, options);
     return new VqImageDecoder(program, CODES, PIXELS, grid, config.numEmbeddings());
   }
 
@@ -106,15 +151,15 @@ public final class VqImageDecoder implements AutoCloseable {
     try {
       OnnxProgram.Port in = only(file, "input", program.inputs());
       OnnxProgram.Port out = only(file, "output", program.outputs());
-      long side = grid.imageSize();
       boolean takesCodes = in.type().equals("int64") && fits(in.shape(), -1, grid.numCodes());
       boolean givesPixels =
           List.of("float32", "float16").contains(out.type())
-              && fits(out.shape(), -1, RGB, side, side);
+              && fits(out.shape(), -1, RGB, grid.height(), grid.width());
       if (!takesCodes || !givesPixels) {
         throw new CheckpointException(
             "Cannot decode pictures with " + file + "\n  expected int64 [N, " + grid.numCodes()
-                + "] to float32 [N, 3, " + side + ", " + side + "]\n  found    " + in + " to " + out
+                + "] to float32 [N, 3, " + grid.height() + ", " + grid.width()
+                + "]\n  found    " + in + " to " + out
                 + "\n  Was it exported from this model?");
       }
       return new VqImageDecoder(program, in.name(), out.name(), grid, numEmbeddings);
@@ -137,24 +182,44 @@ public final class VqImageDecoder implements AutoCloseable {
   }
 
   /**
+   * Writes the decoder of the pictures that the config names.
+   *
+   * @see #graph(VqConfig, int, int)
+   */
+  public static OnnxGraph graph(VqConfig config) {
+    return graph(config, config.gridSize(), config.gridSize());
+  }
+
+  /**
    * Writes the decoder: input {@code generated_tokens} [N, P] int64, output {@code decoded_image}
    * [N, 3, Y, X] float32, about [-1, 1].
    *
+   * @param rows rows of codes
+   * @param columns columns of codes
    * @return a graph to run or to export
+   * @throws CheckpointException if the checkpoint has an encoder alone
    */
-  public static OnnxGraph graph(VqConfig config) {
+  public static OnnxGraph graph(VqConfig config, int rows, int columns) {
+    if (!config.hasDecoder()) {
+      throw new CheckpointException(
+          "The VQ coder has no decoder: the checkpoint holds none of its tensors"
+              + "\n  Pictures can be read with it, not drawn.");
+    }
+    Grid grid = new Grid(rows, columns, config.patchSize());
     VqLayout layout = config.layout();
     OnnxGraph graph = new OnnxGraph("vq-decoder");
     ConvBlocks blocks = new ConvBlocks(graph);
-    Edge codes = graph.input(CODES, ElementType.INT64, "N", config.numCodes());
+    Edge codes = graph.input(CODES, ElementType.INT64, "N", grid.numCodes());
 
     Edge codebook =
         graph.weight("quantize.embedding.weight", config.numEmbeddings(), config.embedDim());
-    Edge z = blocks.l2Normalize(graph.node("Gather", codebook, codes)); // [N, P, D]
+    Edge z = graph.node("Gather", codebook, codes); // [N, P, D]
+    if (layout.decodesNormalized()) {
+      z = blocks.l2Normalize(z);
+    }
     z = graph.node("Transpose", Map.of("perm", new long[] {0, 2, 1}), z);
-    int side = config.gridSize();
-    z = graph.node("Reshape", z, graph.ints(0, config.embedDim(), side, side));
-    Features h = new Features(z, config.embedDim(), side);
+    z = graph.node("Reshape", z, graph.ints(0, config.embedDim(), rows, columns));
+    Features h = new Features(z, config.embedDim(), rows, columns);
     h = blocks.conv1x1(h, "post_quant_conv", config.latentChannels());
 
     int channels = config.channels(config.levels() - 1);
@@ -163,9 +228,8 @@ public final class VqImageDecoder implements AutoCloseable {
     h = blocks.attention(h, layout.midAttention("decoder"));
     h = blocks.resBlock(h, layout.midBlock2("decoder"), channels);
 
-    for (int i = 0; i < config.levels(); i++) {
-      int level = config.levels() - 1 - i;
-      String name = layout.decoderLevel(i);
+    for (int level = config.levels() - 1; level >= 0; level--) {
+      String name = layout.decoderLevel(level, config.levels());
       for (int j = 0; j <= config.numResBlocks(); j++) {
         h = blocks.resBlock(h, layout.resBlock(name, j), config.channels(level));
         if (config.attentionLevels().contains(level)) {
@@ -185,8 +249,8 @@ public final class VqImageDecoder implements AutoCloseable {
         ElementType.FLOAT32,
         "N",
         config.outChannels(),
-        config.imageSize(),
-        config.imageSize());
+        grid.height(),
+        grid.width());
     return graph;
   }
 
@@ -207,8 +271,7 @@ public final class VqImageDecoder implements AutoCloseable {
    *     and is thrown here
    */
   public FloatBuffer decode(int[][] imageCodes, Runnable step) {
-    int side = grid().imageSize();
-    int pictureSize = RGB * side * side;
+    int pictureSize = RGB * grid.height() * grid.width();
     FloatBuffer pixels =
         FloatBuffer.allocate(Math.multiplyExact(imageCodes.length, pictureSize));
     for (int[] picture : imageCodes) {
@@ -219,11 +282,11 @@ public final class VqImageDecoder implements AutoCloseable {
       long[] codes = Arrays.stream(picture).asLongStream().toArray();
       OnnxArray one = OnnxArray.of(codes, 1, codes.length);
       OnnxArray drawn = program.run(Map.of(input, one), step).get(output);
-      if (!Arrays.equals(drawn.shape(), new long[] {1, RGB, side, side})) {
+      if (!Arrays.equals(drawn.shape(), new long[] {1, RGB, grid.height(), grid.width()})) {
         // Only a file of the user's, whose sizes its metadata leaves open, can come here.
         throw new CheckpointException(
-            "Cannot decode pictures with " + program + "\n  expected [1, 3, " + side + ", " + side
-                + "]\n  found    " + drawn + "\n  Was it exported from this model?");
+            "Cannot decode pictures with " + program + "\n  expected [1, 3, " + grid.height() + ", "
+                + grid.width() + "]\n  found    " + drawn + "\n  Was it exported from this model?");
       }
       pixels.put(drawn.floats());
     }
@@ -240,10 +303,9 @@ public final class VqImageDecoder implements AutoCloseable {
    */
   public List<Image> draw(int[][] imageCodes, Runnable step) {
     FloatBuffer pixels = decode(imageCodes, step);
-    int side = gridSize * patchSize;
     Image[] images = new Image[imageCodes.length];
     for (int n = 0; n < images.length; n++) {
-      images[n] = image(pixels, n * RGB * side * side, side);
+      images[n] = image(pixels, n * RGB * grid.height() * grid.width());
     }
     return List.of(images);
   }
@@ -258,29 +320,30 @@ public final class VqImageDecoder implements AutoCloseable {
    */
   public Image drawPartial(int[] imageCodes, Runnable step) {
     checkLength(imageCodes);
-    int side = gridSize * patchSize;
-    byte[] rgb = new byte[RGB * side * side];
+    int width = grid.width();
+    int patch = grid.patchSize();
+    byte[] rgb = new byte[RGB * grid.height() * width];
     Arrays.fill(rgb, (byte) toByte(0));
     if (Arrays.stream(imageCodes).allMatch(code -> code == MISSING)) {
-      return Image.of(side, side, rgb);
+      return Image.of(width, grid.height(), rgb);
     }
     Image drawn = draw(new int[][] {filled(imageCodes)}, step).get(0);
     byte[] from = drawn.rgb();
     for (int i = 0; i < imageCodes.length; i++) {
       if (imageCodes[i] != MISSING) {
-        int corner = (i / gridSize * side + i % gridSize) * patchSize;
-        for (int y = 0; y < patchSize; y++) {
-          int row = RGB * (corner + y * side);
-          System.arraycopy(from, row, rgb, row, RGB * patchSize);
+        int corner = (i / grid.columns() * width + i % grid.columns()) * patch;
+        for (int y = 0; y < patch; y++) {
+          int row = RGB * (corner + y * width);
+          System.arraycopy(from, row, rgb, row, RGB * patch);
         }
       }
     }
-    return Image.of(side, side, rgb);
+    return Image.of(width, grid.height(), rgb);
   }
 
   /** {@return the codes of one picture} */
   public Grid grid() {
-    return new Grid(gridSize, patchSize);
+    return grid;
   }
 
   /** Waits for the calls under way, then frees the decoder. */
@@ -302,10 +365,10 @@ public final class VqImageDecoder implements AutoCloseable {
   }
 
   private void checkLength(int[] picture) {
-    if (picture.length != grid().numCodes()) {
+    if (picture.length != grid.numCodes()) {
       throw new InvalidRequestException(
-          "A picture has " + picture.length + " codes; expected " + grid().numCodes() + " ("
-              + gridSize + " x " + gridSize + ")");
+          "A picture has " + picture.length + " codes; expected " + grid.numCodes() + " ("
+              + grid.rows() + " x " + grid.columns() + ")");
     }
   }
 
@@ -314,28 +377,29 @@ public final class VqImageDecoder implements AutoCloseable {
     int last = Arrays.stream(codes).filter(code -> code != MISSING).findFirst().getAsInt();
     for (int i = 0; i < filled.length; i++) {
       if (filled[i] == MISSING) {
-        filled[i] = i >= gridSize ? filled[i - gridSize] : last;
+        filled[i] = i >= grid.columns() ? filled[i - grid.columns()] : last;
       }
       last = filled[i];
     }
     return filled;
   }
 
-  private static Image image(FloatBuffer pixels, int offset, int side) {
-    int plane = side * side;
+  private Image image(FloatBuffer pixels, int offset) {
+    int width = grid.width();
+    int plane = grid.height() * width;
     byte[] rgb = new byte[RGB * plane];
     for (int i = 0; i < plane; i++) {
       for (int c = 0; c < RGB; c++) {
         float pixel = pixels.get(offset + c * plane + i);
         if (Float.isNaN(pixel)) {
           throw new EngineException(
-              "The VQ decoder gave a pixel that is not a number, in row " + i / side + ", column "
-                  + i % side + "\n  Are the weights whole?");
+              "The VQ decoder gave a pixel that is not a number, in row " + i / width + ", column "
+                  + i % width + "\n  Are the weights whole?");
         }
         rgb[RGB * i + c] = (byte) toByte(pixel);
       }
     }
-    return Image.of(side, side, rgb);
+    return Image.of(width, grid.height(), rgb);
   }
 
   /** {@return (x + 1) / 2 * 255 in float32, clipped and truncated as the reference does} */

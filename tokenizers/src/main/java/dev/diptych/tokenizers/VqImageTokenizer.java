@@ -17,14 +17,16 @@ import java.util.Arrays;
 import java.util.Map;
 
 /**
- * Turns pictures into codebook indices: the VQ-16 encoder of Janus and its like. For any number of
- * threads.
+ * Turns pictures into codebook indices: the VQ-16 encoders of Janus, Chameleon and their like. For
+ * any number of threads.
  *
  * <p>Reference: {@code deepseek-ai/Janus@1daa72f:janus/models/vq_model.py} and transformers 5.18
- * {@code JanusVQVAE.encode}, which differ (see {@link VqLayout#encodesNormalized()}). Deviations:
- * none.
+ * {@code JanusVQVAE.encode}, which differ (see {@link VqLayout#encodesNormalized()}); {@code
+ * facebookresearch/chameleon@dbbe47f:chameleon/inference/vqgan.py} and transformers 5.18 {@code
+ * ChameleonVQVAE.encode}, which agree. Deviations: none.
  *
  * @see <a href="https://arxiv.org/abs/2406.06525">LlamaGen, §2.1</a>
+ * @see <a href="https://arxiv.org/abs/2405.09818">Chameleon, §2.1</a>
  */
 public final class VqImageTokenizer implements AutoCloseable {
   private static final String PIXELS = "pixel_values";
@@ -49,13 +51,18 @@ public final class VqImageTokenizer implements AutoCloseable {
   }
 
   /**
-   * Asks for every tensor of the encoder with its shape.
+   * Asks for every tensor of the encoder with its shape, and leaves out what belongs to training
+   * or, where the checkpoint has no decoder, to that.
    *
    * @param coder the view at the coder's prefix
    */
   public static void bind(VqConfig config, Weights coder) {
     for (OnnxGraph.Weight weight : graph(config).weights()) {
       coder.require(weight.name(), weight.dims());
+    }
+    coder.ignore("loss.*", "the discriminator and the perceptual loss, which only training reads");
+    if (!config.hasDecoder()) {
+      coder.ignore("post_quant_conv.*", "the way into the decoder, which the checkpoint lacks");
     }
   }
 

@@ -95,6 +95,11 @@ public final class OnnxGraph {
     return Collections.unmodifiableCollection(weights.values());
   }
 
+  /** {@return the size in bytes of all weights} */
+  public long weightBytes() {
+    return weights.values().stream().mapToLong(Weight::bytes).sum();
+  }
+
   /**
    * Declares an input.
    *

@@ -94,7 +94,7 @@ public final class OnnxProgram implements AutoCloseable {
     } catch (OrtException e) {
       throw failure("Cannot make a session of graph " + graph.name(), e);
     } catch (OutOfMemoryError e) {
-      throw outOfDirectMemory("the weights of graph " + graph.name(), bytes(graph), e);
+      throw outOfDirectMemory("the weights of graph " + graph.name(), graph.weightBytes(), e);
     } finally {
       injected.values().forEach(OnnxTensorLike::close);
     }
@@ -301,10 +301,6 @@ public final class OnnxProgram implements AutoCloseable {
       case "double" -> "float64";
       default -> type;
     };
-  }
-
-  private static long bytes(OnnxGraph graph) {
-    return graph.weights().stream().mapToLong(OnnxGraph.Weight::bytes).sum();
   }
 
   private static EngineException failure(String what, OrtException e) {

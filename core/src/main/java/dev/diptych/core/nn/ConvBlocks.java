@@ -26,17 +26,22 @@ public final class ConvBlocks {
    *
    * @param edge [N, C, y, x] float32
    * @param channels C
-   * @param side y and x, or -1 where each run chooses; ONNX Runtime joins a residual addition to
-   *     the convolution before it only where sizes are known
+   * @param rows y, or -1 where each run chooses; ONNX Runtime joins a residual addition to the
+   *     convolution before it only where sizes are known
+   * @param columns x, or -1 where each run chooses
    */
-  public record Features(Edge edge, int channels, int side) {
+  public record Features(Edge edge, int channels, int rows, int columns) {
     /** Features of any size. */
     public Features(Edge edge, int channels) {
-      this(edge, channels, OPEN);
+      this(edge, channels, OPEN, OPEN);
     }
 
     private Features with(Edge edge) {
-      return new Features(edge, channels, side);
+      return with(edge, channels);
+    }
+
+    private Features with(Edge edge, int channels) {
+      return new Features(edge, channels, rows, columns);
     }
   }
 
@@ -47,12 +52,12 @@ public final class ConvBlocks {
 
   /** Mixes channels: [N, C, y, x] to [N, out, y, x]. */
   public Features conv1x1(Features x, String name, int out) {
-    return new Features(conv(x, name, out, 1, 1, 0, 0), out, x.side);
+    return x.with(conv(x, name, out, 1, 1, 0, 0), out);
   }
 
   /** Keeps the size: [N, C, y, x] to [N, out, y, x]. */
   public Features conv3x3(Features x, String name, int out) {
-    return new Features(conv(x, name, out, 3, 1, 1, 1), out, x.side);
+    return x.with(conv(x, name, out, 3, 1, 1, 1), out);
   }
 
   /**
@@ -60,8 +65,10 @@ public final class ConvBlocks {
    * y/2, x/2].
    */
   public Features downsample(Features x, String name) {
-    int side = x.side == OPEN ? OPEN : x.side / 2;
-    return new Features(conv(x, name, x.channels, 3, 2, 0, 1), x.channels, side);
+    Edge half = conv(x, name, x.channels, 3, 2, 0, 1);
+    return x.rows == OPEN
+        ? x.with(half)
+        : new Features(half, x.channels, x.rows / 2, x.columns / 2);
   }
 
   /** Doubles the size by repeating pixels, then smooths: [N, C, y, x] to [N, C, 2y, 2x]. */
@@ -72,8 +79,11 @@ public final class ConvBlocks {
             "coordinate_transformation_mode", "asymmetric",
             "nearest_mode", "floor");
     Edge repeated = graph.node("Resize", repeat, x.edge, null, graph.floats(1, 1, 2, 2));
-    int side = x.side == OPEN ? OPEN : 2 * x.side;
-    return conv3x3(new Features(repeated, x.channels, side), name, x.channels);
+    Features twice =
+        x.rows == OPEN
+            ? x.with(repeated)
+            : new Features(repeated, x.channels, 2 * x.rows, 2 * x.columns);
+    return conv3x3(twice, name, x.channels);
   }
 
   /** Normalises each of 32 groups of channels, then scales each channel: [N, C, y, x]. */
@@ -139,9 +149,9 @@ public final class ConvBlocks {
   }
 
   private Edge shape(Features x) {
-    return x.side == OPEN
+    return x.rows == OPEN
         ? graph.node("Shape", x.edge)
-        : graph.ints(0, x.channels, x.side, x.side);
+        : graph.ints(0, x.channels, x.rows, x.columns);
   }
 
   private Edge conv(

@@ -1,8 +1,10 @@
 package dev.diptych.core.vq;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.nn.ConvBlocks;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.core.weights.JsonMap;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -15,7 +17,7 @@ import java.util.TreeSet;
  *
  * @param layout how the checkpoint names the tensors
  * @param inChannels colours in
- * @param outChannels colours out
+ * @param outChannels colours out, 0 where the checkpoint has an encoder alone
  * @param baseChannels channels of a multiplier of 1
  * @param channelMultiplier channels of each level, in units of {@code baseChannels}
  * @param numResBlocks residual blocks of an encoder level; a decoder level has one more
@@ -23,7 +25,7 @@ import java.util.TreeSet;
  * @param latentChannels channels between encoder or decoder and the 1x1 convolutions
  * @param embedDim length of a codebook vector
  * @param numEmbeddings codebook vectors
- * @param gridSize rows and columns of codes of one picture
+ * @param gridSize rows and columns of codes of one picture; the coder itself runs at any size
  */
 public record VqConfig(
     VqLayout layout,
@@ -57,7 +59,9 @@ public record VqConfig(
     channelMultiplier = List.copyOf(channelMultiplier);
     attentionLevels = Set.copyOf(attentionLevels);
     require("inChannels", inChannels, MAX_CHANNELS);
-    require("outChannels", outChannels, MAX_CHANNELS);
+    if (outChannels != 0) {
+      require("outChannels", outChannels, MAX_CHANNELS);
+    }
     require("baseChannels", baseChannels, MAX_CHANNELS);
     require("number of levels in channelMultiplier", channelMultiplier.size(), MAX_LEVELS);
     require("numResBlocks", numResBlocks, MAX_RES_BLOCKS);
@@ -92,8 +96,20 @@ public record VqConfig(
    * @throws CheckpointException if the tensors are not those of such a coder
    */
   public static VqConfig infer(Checkpoint checkpoint, String prefix, int gridSize) {
+    return infer(checkpoint, prefix, gridSize, new Shapes(checkpoint, prefix).layout());
+  }
+
+  /**
+   * Reads the sizes off the tensors of a coder whose layout the family knows. The decoder may be
+   * missing.
+   *
+   * @param prefix what stands before {@code encoder} and {@code decoder}, its last dot included
+   * @param gridSize rows and columns of codes of one picture, which no tensor tells
+   * @throws CheckpointException if the tensors are not those of such a coder
+   */
+  public static VqConfig infer(
+      Checkpoint checkpoint, String prefix, int gridSize, VqLayout layout) {
     Shapes shapes = new Shapes(checkpoint, prefix);
-    VqLayout layout = shapes.layout();
     List<Long> in = shapes.of("encoder.conv_in.weight", 4);
     List<Long> codebook = shapes.of("quantize.embedding.weight", 2);
     int baseChannels = size(in.get(0));
@@ -116,7 +132,7 @@ public record VqConfig(
     return new VqConfig(
         layout,
         size(in.get(1)),
-        size(shapes.of("decoder.conv_out.weight", 4).get(0)),
+        shapes.hasDecoder() ? size(shapes.of("decoder.conv_out.weight", 4).get(0)) : 0,
         baseChannels,
         multiplier,
         shapes.count(i -> layout.resBlock(layout.encoderLevel(0), i) + ".conv1.weight"),
@@ -125,6 +141,23 @@ public record VqConfig(
         size(codebook.get(1)),
         size(codebook.get(0)),
         gridSize);
+  }
+
+  /**
+   * Reads the sizes of a {@link VqLayout#TAMING} coder off its tensors and holds them against
+   * {@code vq_config} of transformers' config.json, whose {@code resolution} gives the grid.
+   *
+   * @param prefix what stands before {@code encoder} and {@code decoder}, its last dot included
+   * @throws CheckpointException if tensors and config disagree
+   * @throws UnsupportedModelException if the coder is of another kind
+   */
+  public static VqConfig taming(Checkpoint checkpoint, String prefix, JsonMap vq) {
+    return TamingConfig.read(checkpoint, prefix, vq);
+  }
+
+  /** {@return whether the checkpoint can draw, too} */
+  public boolean hasDecoder() {
+    return outChannels != 0;
   }
 
   /** {@return number of levels} */
@@ -172,6 +205,10 @@ public record VqConfig(
 
     boolean has(String name) {
       return checkpoint.names().contains(prefix + name);
+    }
+
+    boolean hasDecoder() {
+      return checkpoint.names().stream().anyMatch(name -> name.startsWith(prefix + "decoder."));
     }
 
     int count(Naming naming) {

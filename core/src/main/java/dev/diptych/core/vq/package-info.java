@@ -4,6 +4,7 @@
  * <p><b>Decisions.</b> Encoder and decoder are two graphs in two modules, because a model that only
  * draws needs no encoder; both are built from {@link dev.diptych.core.vq.VqConfig}, and their blocks
  * are those of {@link dev.diptych.core.nn.ConvBlocks}. Names differ by checkpoint, structure does
- * not, so a layout is a table of names and not a class of its own.
+ * not, so a layout is a table of names and not a class of its own. An encoder runs at any size, a
+ * decoder at one: decoding is the longer work, and ONNX Runtime fuses more where sizes are known.
  */
 package dev.diptych.core.vq;
