@@ -10,7 +10,7 @@ import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
-import dev.diptych.core.engine.LibTorch;
+import dev.diptych.core.engine.AutoDType;
 import dev.diptych.core.engine.Memory;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
@@ -20,7 +20,6 @@ import dev.diptych.core.engine.WeightLoader;
 import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
-import dev.diptych.core.weights.StoredType;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VqImageDecoder;
 import dev.diptych.tokenizers.TextTokenizer;
@@ -95,7 +94,11 @@ public final class JanusModel implements UnifiedModel {
     VqImageDecoder.bind(vqConfig, weights.at(vqPrefix));
     weights.done();
     this.checkpoint = checkpoint;
-    this.dtype = dtype(options, checkpoint);
+    this.dtype =
+        AutoDType.choose(
+            options.dtype(),
+            checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
+            slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
     this.weightBytes = WeightLoader.bytes(slices, dtype) + decoderBytes();
     Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
@@ -167,17 +170,6 @@ public final class JanusModel implements UnifiedModel {
     return Files.exists(folder.resolve(file))
         ? JsonMap.read(folder.resolve(file), CONFIG_LIMIT)
         : JsonMap.parse(file, "{}".getBytes(java.nio.charset.StandardCharsets.UTF_8));
-  }
-
-  private static DType dtype(LoadOptions options, Checkpoint checkpoint) {
-    if (options.dtype() != DType.AUTO) {
-      return options.dtype();
-    }
-    boolean halves =
-        checkpoint.names().stream()
-            .map(n -> checkpoint.spec(n).type())
-            .anyMatch(t -> t == StoredType.BF16 || t == StoredType.F16);
-    return halves && LibTorch.bfloat16InHardware() ? DType.BFLOAT16 : DType.FLOAT32;
   }
 
   private long allowed() {
