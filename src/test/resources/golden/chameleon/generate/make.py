@@ -157,9 +157,7 @@ def processed(they, arrays):
     scores = logits.clone()
     for processor in text._logits_processors():
         scores = processor(seen, scores)
-    arrays.update({"text.seen": seen, "text.logits": logits,
-                   "text.allowed": torch.tensor(sorted(text._allowed_tokens())),
-                   "text.probabilities": scores.softmax(1)})
+    arrays.update({"text.logits": logits, "text.probabilities": scores.softmax(1)})
     # near each other, as the contexts of one picture are
     rows = torch.randn(1, size, generator=generator)
     rows = rows + torch.randn(3, size, generator=generator) * 0.2
@@ -171,19 +169,20 @@ def processed(they, arrays):
     for name in ("text", "image"):
         kept = arrays[name + ".probabilities"]
         print(name, int((kept > 0).sum()), "tokens kept")
+    return dict(seen=seen[0].tolist(), allowed=sorted(text._allowed_tokens()))
 
 
 def main(repository):
     torch.set_num_threads(1)
     they = Authors(repository)
     arrays = {}
-    case = dict(drawn=drawn(they, arrays), said=said(they), interleaved=interleaved(they))
-    processed(they, arrays)
+    case = dict(drawn=drawn(they, arrays), said=said(they), interleaved=interleaved(they),
+                processed=processed(they, arrays))
     text = json.dumps(case, ensure_ascii=False)
-    for mark in ('{"name"', '"drawn"', '"said"', '"interleaved"'):
+    for mark in ('{"name"', '"drawn"', '"said"', '"interleaved"', '"processed"'):
         text = text.replace(mark, "\n" + mark)
     (HERE / "case.json").write_text(text + "\n", encoding="utf-8")
-    save_file({k: v.contiguous() for k, v in arrays.items()}, HERE / "generate.safetensors")
+    save_file({k: v.contiguous() for k, v in arrays.items()}, HERE / "expected.safetensors")
 
 
 if __name__ == "__main__":
