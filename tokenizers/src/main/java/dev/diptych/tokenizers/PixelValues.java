@@ -43,6 +43,30 @@ public final class PixelValues {
     return values;
   }
 
+  /**
+   * Maps bytes onto [-1, 1]: {@code pixel / 255 x 2 - 1} in doubles, then rounded to float32.
+   *
+   * <p>The order of facebookresearch/chameleon@dbbe47f, chameleon/inference/image_tokenizer.py.
+   *
+   * @param image the picture, already resized and cut
+   * @return [3, Y, X] float32 in [-1, 1], red plane first
+   */
+  public static float[] toSignedFloats(Image image) {
+    float[] table = new float[256];
+    for (int pixel = 0; pixel < 256; pixel++) {
+      table[pixel] = (float) (pixel / 255.0 * 2 - 1);
+    }
+    byte[] rgb = image.rgb();
+    float[] values = new float[rgb.length];
+    int plane = rgb.length / 3;
+    for (int i = 0; i < plane; i++) {
+      for (int channel = 0; channel < 3; channel++) {
+        values[channel * plane + i] = table[rgb[3 * i + channel] & 0xff];
+      }
+    }
+    return values;
+  }
+
   private static float[] table(double rescaleFactor, float mean, float std) {
     float[] table = new float[256];
     for (int pixel = 0; pixel < 256; pixel++) {

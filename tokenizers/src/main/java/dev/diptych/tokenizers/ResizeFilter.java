@@ -1,5 +1,8 @@
 package dev.diptych.tokenizers;
 
+import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.weights.JsonMap;
+
 /**
  * The convolution filters of {@link PillowResize}, under Pillow's names and with Pillow's formulas
  * (python-pillow/Pillow@4e5f09f53, src/libImaging/Resample.c). Each is stretched when a picture
@@ -71,6 +74,28 @@ public enum ResizeFilter {
 
   ResizeFilter(double support) {
     this.support = support;
+  }
+
+  /**
+   * Reads {@code resample} of a preprocessor_config.json, one of Pillow's numbers.
+   *
+   * @param orElse what a file without it means
+   * @throws UnsupportedModelException if it is 0, which takes the nearest pixel and filters nothing
+   */
+  public static ResizeFilter read(JsonMap json, ResizeFilter orElse) {
+    if (!json.has("resample")) {
+      return orElse;
+    }
+    return switch (json.integer("resample", 0, 5)) {
+      case 1 -> LANCZOS;
+      case 2 -> BILINEAR;
+      case 3 -> BICUBIC;
+      case 4 -> BOX;
+      case 5 -> HAMMING;
+      default ->
+          throw new UnsupportedModelException(
+              json + ": resample is 0; this library runs 1, 2, 3, 4 and 5");
+    };
   }
 
   /**
