@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.engine.WeightLoader.Slice;
+import dev.diptych.core.engine.WeightLoader.Slice.Piece;
 import dev.diptych.core.weights.Checkpoint;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -40,6 +41,68 @@ class WeightLoaderTest {
   @Test
   void loadsTheSameFromEvenOffsets() throws IOException {
     assertThat(load(DType.FLOAT32, 4)).isEqualTo(load(DType.FLOAT32, 1));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"FLOAT32", "BFLOAT16"})
+  void joinsPiecesOfSeveralTensorsAsRowsAndAsColumns(DType dtype) throws IOException {
+    Slice rows =
+        new Slice(
+            List.of(new Piece("f32", 1, 1), new Piece("f32", 0, 2), new Piece("f64", 0, 2)),
+            0,
+            List.of(11L));
+    Slice columns =
+        new Slice(
+            List.of(new Piece("f32", 0, 2), new Piece("bf16", 0, 2), new Piece("f32", 0, 2)),
+            1,
+            List.of(2L, 7L));
+
+    assertThat(join(dtype, rows)).containsExactly(4, 5, 6, 1, 2, 3, 4, 5, 6, -0.5f, 0.25f);
+    assertThat(join(dtype, columns))
+        .containsExactly(1, 2, 3, -2, 1, 2, 3, 4, 5, 6, 3, 4, 5, 6);
+  }
+
+  /** Pieces are read a few rows at a time: more than one buffer holds. */
+  @Test
+  void joinsPiecesThatAreLargerThanTheBuffer() throws IOException {
+    int side = 2100;
+    ByteBuffer data =
+        ByteBuffer.allocate(4 * side * side).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < side * side; i++) {
+      data.putFloat(i);
+    }
+    byte[] header =
+        ("{\"x\":{\"dtype\":\"F32\",\"shape\":[" + side + "," + side
+                + "],\"data_offsets\":[0," + 4 * side * side + "]}}")
+            .getBytes(StandardCharsets.UTF_8);
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + header.length + data.capacity()).order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(header.length).put(header).put(data.flip());
+    Path file = Files.write(folder.resolve("large.safetensors"), all.array());
+    Piece whole = new Piece("x", 0, side);
+
+    float[] columns =
+        join(DType.FLOAT32, new Slice(List.of(whole, whole), 1, List.of((long) side, 2L * side)), file);
+
+    assertThat(columns).hasSize(2 * side * side);
+    for (int i = 0; i < columns.length; i += 997) {
+      assertThat(columns[i]).isEqualTo(i / (2 * side) * side + i % side);
+    }
+  }
+
+  private float[] join(DType dtype, Slice slice) throws IOException {
+    return join(dtype, slice, file(1));
+  }
+
+  private float[] join(DType dtype, Slice slice, Path file) {
+    try (Scope scope = new Scope();
+        Checkpoint checkpoint = Checkpoint.openFile(file)) {
+      TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
+      Value weights =
+          scope.add(WeightLoader.load(device, checkpoint, Map.of("joined", slice), dtype));
+      TorchScript script = scope.add(TorchScript.load(device, WeightReading.class, List.of()));
+      return device.floats(scope.add(script.call("one", weights)));
+    }
   }
 
   private float[] load(DType dtype, int padding) throws IOException {

@@ -8,7 +8,9 @@ import dev.diptych.core.InvalidRequestException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -52,6 +54,39 @@ class CheckpointTest {
       assertThatThrownBy(() -> checkpoint.readRows("w", 3, 2))
           .isInstanceOf(InvalidRequestException.class)
           .hasMessageContaining("[4, 3]");
+    }
+  }
+
+  @Test
+  void joinsFilesThatNameTheirTensorsAlike() {
+    String header = "{" + Safetensors.entry("w", "I16", "[2,3]", "[0,12]") + "}";
+    Path file = Safetensors.write(folder.resolve("x.safetensors"), header, 12);
+    Map<String, Checkpoint> parts = new LinkedHashMap<>();
+    parts.put("", Checkpoint.openFile(file));
+    parts.put("second.", Checkpoint.openFile(file));
+
+    try (Checkpoint joined = Checkpoint.join(folder, parts)) {
+      assertThat(joined.names()).containsExactly("w", "second.w");
+      assertThat(joined.spec("second.w").name()).isEqualTo("second.w");
+      assertThat(joined.totalBytes()).isEqualTo(24);
+      assertThat(joined.readRows("second.w", 1, 1).get(0)).isEqualTo((byte) 6);
+      assertThat(joined.map("second.w")).isEqualTo(joined.read("w"));
+    }
+  }
+
+  @Test
+  void joinRefusesTwoTensorsOfOneName() {
+    String header = "{" + Safetensors.entry("w", "I8", "[1]", "[0,1]") + "}";
+    Path file = Safetensors.write(folder.resolve("x.safetensors"), header, 1);
+    String longer = "{" + Safetensors.entry("a.w", "I8", "[1]", "[0,1]") + "}";
+    Path other = Safetensors.write(folder.resolve("y.safetensors"), longer, 1);
+
+    try (Checkpoint first = Checkpoint.openFile(file);
+        Checkpoint second = Checkpoint.openFile(other)) {
+      Map<String, Checkpoint> parts = Map.of("a.", first, "", second);
+      assertThatThrownBy(() -> Checkpoint.join(folder, parts))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("a.w is in two files");
     }
   }
 

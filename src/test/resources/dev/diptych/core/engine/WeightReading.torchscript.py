@@ -9,3 +9,6 @@ class WeightReading(Module):
             dtypes.append(w[name].dtype)
         values.append(torch.tensor(dtypes).float())
         return torch.cat(values)
+
+    def one(self, w: Dict[str, Tensor]) -> Tensor:
+        return w["joined"].reshape(-1).float()

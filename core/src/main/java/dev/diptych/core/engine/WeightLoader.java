@@ -23,13 +23,50 @@ public final class WeightLoader {
   private WeightLoader() {}
 
   /**
-   * A tensor of the checkpoint, or some of its rows.
+   * A tensor that the model sees: one of the checkpoint, some of its rows, or several joined.
    *
-   * @param tensor its name in the file
-   * @param firstRow first row of dimension 0
-   * @param shape what the model sees; the first side is the number of rows taken
+   * @param pieces what it is made of, in order
+   * @param dimension 0 where the pieces follow each other as rows, 1 where they lie side by side as
+   *     columns, each with all rows
+   * @param shape what the model sees
    */
-  public record Slice(String tensor, long firstRow, List<Long> shape) {
+  public record Slice(List<Piece> pieces, int dimension, List<Long> shape) {
+    /**
+     * Rows of a tensor of the checkpoint.
+     *
+     * @param tensor its name in the file
+     * @param firstRow first row of dimension 0
+     * @param rows how many
+     */
+    public record Piece(String tensor, long firstRow, long rows) {
+      /** {@return all rows} */
+      public static Piece of(TensorSpec spec) {
+        return new Piece(spec.name(), 0, spec.shape().isEmpty() ? 1 : spec.shape().get(0));
+      }
+    }
+
+    /** Copies the lists. */
+    public Slice {
+      pieces = List.copyOf(pieces);
+      shape = List.copyOf(shape);
+      if (dimension < 0 || dimension > 1 || dimension == 1 && shape.size() != 2) {
+        throw new IllegalArgumentException(
+            "Cannot join along dimension " + dimension + " to the shape " + shape);
+      }
+    }
+
+    /**
+     * Takes rows of one tensor.
+     *
+     * @param tensor its name in the file
+     * @param firstRow first row of dimension 0
+     * @param shape what the model sees; the first side is the number of rows taken
+     */
+    public Slice(String tensor, long firstRow, List<Long> shape) {
+      this(
+          List.of(new Piece(tensor, firstRow, shape.isEmpty() ? 1 : shape.get(0))), 0, shape);
+    }
+
     /** {@return a whole tensor} */
     public static Slice of(TensorSpec spec) {
       return new Slice(spec.name(), 0, spec.shape());
@@ -89,36 +126,74 @@ public final class WeightLoader {
       Slice slice,
       DType dtype,
       Staging staging) {
-    TensorSpec spec = checkpoint.spec(slice.tensor());
-    long rows = slice.shape().isEmpty() ? 1 : slice.shape().get(0);
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
-    if (spec.type() == StoredType.F32 && dtype == DType.FLOAT32 && !device.gpu()) {
-      ByteBuffer mapped = checkpoint.mapRows(slice.tensor(), slice.firstRow(), rows);
+    Slice.Piece first = slice.pieces().get(0);
+    boolean stored32 = checkpoint.spec(first.tensor()).type() == StoredType.F32;
+    if (slice.pieces().size() == 1 && stored32 && dtype == DType.FLOAT32 && !device.gpu()) {
+      ByteBuffer mapped = checkpoint.mapRows(first.tensor(), first.firstRow(), first.rows());
       // an odd offset is legal in a file, but not every kernel takes an odd address
       boolean aligned = mapped.alignmentOffset(0, Float.BYTES) == 0;
       return device.floats(
-          aligned ? mapped : checkpoint.readRows(slice.tensor(), slice.firstRow(), rows), shape);
+          aligned ? mapped : checkpoint.readRows(first.tensor(), first.firstRow(), first.rows()),
+          shape);
     }
-    int size = spec.type().bytes();
-    long rowBytes = rows == 0 ? 0 : Math.multiplyExact(slice.elements() / rows, size);
-    long rowsAtOnce = Math.max(1, CHUNK / Math.max(1, rowBytes));
     try (Scope scope = new Scope()) {
       Value sides = scope.add(device.ints(shape));
       Value target =
           script.call("empty", sides, scope.add(device.of(code(dtype))), like);
-      Value stored = scope.add(device.of(code(spec)));
-      for (long row = 0; row < rows; row += rowsAtOnce) {
-        long count = Math.min(rowsAtOnce, rows - row);
+      try {
+        long at = 0;
+        for (Slice.Piece piece : slice.pieces()) {
+          at += copy(device, script, checkpoint, piece, slice, at, target, staging);
+        }
+        return target;
+      } catch (RuntimeException | Error e) {
+        target.close();
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Copies one piece, a few rows at a time.
+   *
+   * @param at the first number that it fills; its first column where pieces lie side by side
+   * @return numbers written; columns where pieces lie side by side
+   */
+  private static long copy(
+      TorchDevice device,
+      TorchScript script,
+      Checkpoint checkpoint,
+      Slice.Piece piece,
+      Slice slice,
+      long at,
+      Value target,
+      Staging staging) {
+    TensorSpec spec = checkpoint.spec(piece.tensor());
+    long all = spec.shape().isEmpty() ? 1 : spec.shape().get(0);
+    long row = all == 0 ? 0 : spec.elements() / all;
+    long rowBytes = Math.multiplyExact(row, spec.type().bytes());
+    long rowsAtOnce = Math.max(1, CHUNK / Math.max(1, rowBytes));
+    boolean columns = slice.dimension() == 1;
+    try (Value stored = device.of(code(spec));
+        Value column = device.of(at);
+        Value width = device.of(row)) {
+      for (long done = 0; done < piece.rows(); done += rowsAtOnce) {
+        long count = Math.min(rowsAtOnce, piece.rows() - done);
         ByteBuffer bytes = staging.of(count * rowBytes);
-        checkpoint.readRows(slice.tensor(), slice.firstRow() + row, count, bytes);
+        checkpoint.readRows(piece.tensor(), piece.firstRow() + done, count, bytes);
         bytes.flip();
         try (Value raw = device.bytes(bytes, bytes.remaining());
-            Value first = device.of(row * (rowBytes / size))) {
-          script.call("write", target, first, raw, stored).close();
+            Value begin = device.of(columns ? done : at + done * row)) {
+          Value written =
+              columns
+                  ? script.call("write_columns", target, begin, column, width, raw, stored)
+                  : script.call("write", target, begin, raw, stored);
+          written.close();
         }
       }
-      return target;
     }
+    return columns ? row : piece.rows() * row;
   }
 
   /** The dtype's number in scripts. */

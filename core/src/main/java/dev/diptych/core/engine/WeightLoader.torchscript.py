@@ -7,3 +7,11 @@ class WeightLoader(Module):
         x = torch.view_copy(raw, dtype=stored)
         target.view(-1).narrow(0, first, x.shape[0]).copy_(x)
         return target
+
+    def write_columns(
+        self, target: Tensor, row: int, column: int, width: int, raw: Tensor, stored: int
+    ) -> Tensor:
+        # target: [R, C]; raw: whole rows of a piece that is `width` wide, from row `row` on
+        x = torch.view_copy(raw, dtype=stored).view(-1, width)
+        target.narrow(0, row, x.shape[0]).narrow(1, column, width).copy_(x)
+        return target

@@ -19,27 +19,40 @@ import java.util.Set;
 public final class Checkpoint implements AutoCloseable {
   private final Path location;
   private final List<TensorFile> files;
-  private final Map<String, TensorSpec> specs;
-  private final Map<String, TensorFile> fileOf;
+  private final Map<String, TensorSpec> specs = new LinkedHashMap<>();
+  private final Map<String, Stored> stored = new LinkedHashMap<>();
+
+  /** Where a tensor is, and what its file calls it. */
+  private record Stored(TensorFile file, TensorSpec spec) {}
 
   private Checkpoint(Path location, List<TensorFile> files) {
     this.location = location;
     this.files = files;
-    Map<String, TensorSpec> specs = new LinkedHashMap<>();
-    Map<String, TensorFile> fileOf = new LinkedHashMap<>();
     for (TensorFile file : files) {
-      for (TensorSpec spec : file.specs().values()) {
-        TensorSpec other = specs.put(spec.name(), spec);
-        if (other != null) {
-          throw new CheckpointException(
-              "Tensor " + Shown.name(spec.name()) + " is in two files, " + Shown.file(other.file())
-                  + " and " + Shown.file(spec.file()) + "; expected one");
-        }
-        fileOf.put(spec.name(), file);
-      }
+      file.specs().forEach((name, spec) -> add(spec, new Stored(file, spec)));
     }
-    this.specs = Collections.unmodifiableMap(specs);
-    this.fileOf = fileOf;
+  }
+
+  private Checkpoint(Path location, List<TensorFile> files, Map<String, Checkpoint> parts) {
+    this.location = location;
+    this.files = files;
+    parts.forEach(
+        (prefix, part) ->
+            part.specs.forEach(
+                (name, spec) ->
+                    add(
+                        new TensorSpec(prefix + name, spec.type(), spec.shape(), spec.file()),
+                        part.stored.get(name))));
+  }
+
+  private void add(TensorSpec spec, Stored where) {
+    TensorSpec other = specs.put(spec.name(), spec);
+    if (other != null) {
+      throw new CheckpointException(
+          "Tensor " + Shown.name(spec.name()) + " is in two files, " + Shown.file(other.file())
+              + " and " + Shown.file(spec.file()) + "; expected one");
+    }
+    stored.put(spec.name(), where);
   }
 
   /**
@@ -83,6 +96,21 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
+  /**
+   * Makes one checkpoint of several, for models whose files name their tensors alike: the shards of
+   * a model that was trained in parallel, a language model and its picture coder. The parts belong
+   * to it from then on and are closed with it.
+   *
+   * @param location what messages call the whole
+   * @param parts what each part's tensors are called by: the prefix, then the name in the file
+   * @throws CheckpointException if two tensors get the same name
+   */
+  public static Checkpoint join(Path location, Map<String, Checkpoint> parts) {
+    List<TensorFile> files = new ArrayList<>();
+    parts.values().forEach(part -> files.addAll(part.files));
+    return new Checkpoint(location, files, parts);
+  }
+
   /** {@return the folder or file that was opened} */
   public Path location() {
     return location;
@@ -90,7 +118,7 @@ public final class Checkpoint implements AutoCloseable {
 
   /** {@return the names of all tensors, in file order} */
   public Set<String> names() {
-    return specs.keySet();
+    return Collections.unmodifiableSet(specs.keySet());
   }
 
   /**
@@ -122,7 +150,7 @@ public final class Checkpoint implements AutoCloseable {
    */
   public ByteBuffer read(String name) {
     TensorSpec spec = spec(name);
-    return fileOf.get(name).read(spec, 0, spec.bytes());
+    return read(name, 0, spec.bytes());
   }
 
   /**
@@ -135,7 +163,7 @@ public final class Checkpoint implements AutoCloseable {
    */
   public ByteBuffer map(String name) {
     TensorSpec spec = spec(name);
-    return fileOf.get(name).map(spec, 0, spec.bytes());
+    return map(name, 0, spec.bytes());
   }
 
   /**
@@ -147,7 +175,7 @@ public final class Checkpoint implements AutoCloseable {
   public ByteBuffer readRows(String name, long firstRow, long rows) {
     TensorSpec spec = spec(name);
     long row = rowBytes(spec, firstRow, rows);
-    return fileOf.get(name).read(spec, firstRow * row, rows * row);
+    return read(name, firstRow * row, rows * row);
   }
 
   /**
@@ -166,7 +194,8 @@ public final class Checkpoint implements AutoCloseable {
           rows + " rows of " + Shown.name(name) + " are " + rows * row + " bytes; the buffer has"
               + " room for " + into.remaining());
     }
-    fileOf.get(name).read(spec, firstRow * row, into);
+    Stored where = stored.get(name);
+    where.file().read(where.spec(), firstRow * row, into);
   }
 
   /**
@@ -178,7 +207,17 @@ public final class Checkpoint implements AutoCloseable {
   public ByteBuffer mapRows(String name, long firstRow, long rows) {
     TensorSpec spec = spec(name);
     long row = rowBytes(spec, firstRow, rows);
-    return fileOf.get(name).map(spec, firstRow * row, rows * row);
+    return map(name, firstRow * row, rows * row);
+  }
+
+  private ByteBuffer read(String name, long from, long length) {
+    Stored where = stored.get(name);
+    return where.file().read(where.spec(), from, length);
+  }
+
+  private ByteBuffer map(String name, long from, long length) {
+    Stored where = stored.get(name);
+    return where.file().map(where.spec(), from, length);
   }
 
   private static long rowBytes(TensorSpec spec, long firstRow, long rows) {
