@@ -1,13 +1,15 @@
 package dev.diptych.tokenizers;
 
 import java.util.Locale;
+import java.util.regex.Pattern;
 
 /**
  * Reads a regular expression of a tokenizer.json and refuses what a backtracking engine may not
  * finish. The native engine aborts the process when one match takes too many steps, so the
  * expression is judged by its form before the engine sees it.
  *
- * <p>Accepted is what published tokenizers use (GPT-2, GPT-4o, Llama 3, Qwen, DeepSeek, BLOOM):
+ * <p>Accepted is what published tokenizers use (GPT-2, GPT-4o, Llama 3, Qwen, DeepSeek, BLOOM,
+ * Chameleon):
  *
  * <ul>
  *   <li>an unbounded repetition only of a character, a class, or a plain run of them: repetitions
@@ -24,6 +26,7 @@ final class RegexGuard {
   private static final int MAX_REPEAT = 1_000;
   private static final int MAX_DEPTH = 32;
   private static final long MAX_CHOICES = 4_096;
+  private static final Pattern ONE_OF_SOME = Pattern.compile("[A-Za-z0-9](\\|[A-Za-z0-9])+");
 
   private final String pattern;
   private int at;
@@ -76,6 +79,7 @@ final class RegexGuard {
     if (++depth > MAX_DEPTH) {
       throw refuse("nested more than " + MAX_DEPTH + " deep");
     }
+    int begin = at;
     Part all = branch();
     while (at < pattern.length() && pattern.charAt(at) == '|') {
       at++;
@@ -89,7 +93,14 @@ final class RegexGuard {
               all.choices + next.choices);
     }
     depth--;
-    return all;
+    return isClass(pattern.substring(begin, at)) ? Part.ONE : all;
+  }
+
+  /** Different letters or digits with bars between them are a class: one at most fits. */
+  private static boolean isClass(String alternatives) {
+    String letters = alternatives.toLowerCase(Locale.ROOT).replace("|", "");
+    return ONE_OF_SOME.matcher(alternatives).matches()
+        && letters.chars().distinct().count() == letters.length();
   }
 
   private Part branch() throws Refusal {

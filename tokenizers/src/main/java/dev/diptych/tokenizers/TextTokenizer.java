@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.OptionalInt;
 import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
 /**
@@ -28,7 +29,7 @@ public final class TextTokenizer implements AutoCloseable {
   private static final int MAX_TEXT_LENGTH = 1_000_000;
   private static final int MAX_WHITE_SPACE = 10_000;
 
-  private final Path folder;
+  private final Path path;
   private final TokenizerFile file;
   private final ControlTokens control;
   private final String[] pieces;
@@ -37,14 +38,14 @@ public final class TextTokenizer implements AutoCloseable {
   private final NativeTokenizer behindControl;
   private final Lifetime lifetime;
 
-  private TextTokenizer(Path folder, TokenizerFile file) {
-    this.folder = folder;
+  private TextTokenizer(Path path, TokenizerFile file) {
+    this.path = path;
     this.file = file;
     this.control = file.control();
     this.pieces = pieces(file);
     String unknown = file.model().unknown();
     this.unknownId = unknown == null ? -1 : file.model().ids().get(unknown);
-    String source = folder.resolve("tokenizer.json").toString();
+    String source = path.toString();
     this.first = NativeTokenizer.of(file.textJson(false), source);
     NativeTokenizer second = first;
     if (file.marksTheFirstText()) {
@@ -56,7 +57,7 @@ public final class TextTokenizer implements AutoCloseable {
       }
     }
     this.behindControl = second;
-    this.lifetime = new Lifetime("tokenizer of " + folder.getFileName());
+    this.lifetime = new Lifetime("tokenizer " + path);
   }
 
   /** What becomes of control tokens when ids are turned into text. */
@@ -76,7 +77,30 @@ public final class TextTokenizer implements AutoCloseable {
    * @throws dev.diptych.core.UnsupportedModelException if the tokenizer is of a kind that is not run
    */
   public static TextTokenizer load(Path folder) {
-    return new TextTokenizer(folder, TokenizerFile.read(folder, MAX_FILE_BYTES));
+    return load(folder, name -> false);
+  }
+
+  /**
+   * Reads a folder as {@link #load(Path)} does, and takes more names for control tokens than its
+   * files say.
+   *
+   * @param folder the checkpoint
+   * @param control whether a piece or an added token of that name is a control token, so that no
+   *     text can give it; the others are what the files say
+   */
+  public static TextTokenizer load(Path folder, Predicate<String> control) {
+    Path file = folder.resolve("tokenizer.json");
+    return new TextTokenizer(file, TokenizerFile.read(file, true, control, MAX_FILE_BYTES));
+  }
+
+  /**
+   * Reads one file of the tokenizer.json format, whatever its name; no file beside it is read.
+   *
+   * @param file the file
+   * @param control as in {@link #load(Path, Predicate)}
+   */
+  public static TextTokenizer loadFile(Path file, Predicate<String> control) {
+    return new TextTokenizer(file, TokenizerFile.read(file, false, control, MAX_FILE_BYTES));
   }
 
   /**
@@ -94,7 +118,7 @@ public final class TextTokenizer implements AutoCloseable {
                         + "\n  it has "
                         + controlNames()
                         + "\n  in "
-                        + folder
+                        + path
                         + "\n  Is tokenizer.json from the same checkpoint?"));
   }
 

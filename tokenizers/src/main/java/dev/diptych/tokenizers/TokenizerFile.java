@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.Predicate;
 
 /**
  * A tokenizer.json, read and checked in Java. The native code never sees the file: it is given JSON
@@ -40,18 +41,25 @@ final class TokenizerFile {
   }
 
   /**
-   * Reads tokenizer.json and what the other files of the folder say about special tokens.
+   * Reads tokenizer.json.
    *
+   * @param path the file
+   * @param beside whether to read what the other files of its folder say about special tokens
+   * @param control names that are control tokens whatever the files say
    * @param maxBytes the largest tokenizer.json that is read, in bytes
    */
-  static TokenizerFile read(Path folder, long maxBytes) {
-    TokenizerFile result = new TokenizerFile(folder.resolve("tokenizer.json"));
+  static TokenizerFile read(Path path, boolean beside, Predicate<String> control, long maxBytes) {
+    TokenizerFile result = new TokenizerFile(path);
     result.file.read(maxBytes, result::readMembers);
     result.rules.checkNormalizer(result.members.get("normalizer"));
     result.rules.checkPreTokenizer(result.members.get("pre_tokenizer"));
     Set<String> named = new HashSet<>();
-    result.readConfig(folder.resolve("tokenizer_config.json"), named);
-    result.readConfig(folder.resolve("special_tokens_map.json"), named);
+    if (beside) {
+      result.readConfig(path.resolveSibling("tokenizer_config.json"), named);
+      result.readConfig(path.resolveSibling("special_tokens_map.json"), named);
+    }
+    result.model.ids().keySet().stream().filter(control).forEach(named::add);
+    result.addedTokens.stream().map(AddedToken::content).filter(control).forEach(named::add);
     result.checkAddedTokens();
     result.classify(named);
     return result;
