@@ -43,6 +43,12 @@ final class ModelOptions {
       description = "Exported decoder that turns image codes into pixels.")
   Path imageDecoder;
 
+  @Option(
+      names = "--image-coder",
+      paramLabel = "PATH",
+      description = "Picture coder for a checkpoint without one: a folder or a file of weights.")
+  Path imageCoder;
+
   private Path folder;
   private long loadMillis;
   private DType loadedDtype;
@@ -64,6 +70,9 @@ final class ModelOptions {
     LoadOptions options = LoadOptions.DEFAULT.withDevice(device).withDtype(dtype);
     if (imageDecoder != null) {
       options = options.withImageDecoder(imageDecoder);
+    }
+    if (imageCoder != null) {
+      options = options.withImageCoder(imageCoder);
     }
     long begin = System.nanoTime();
     UnifiedModel loaded = Diptych.load(folder(), options);
