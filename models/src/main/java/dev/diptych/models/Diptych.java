@@ -7,18 +7,121 @@ import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.JsonMap;
+import dev.diptych.models.chameleon.ChameleonCheckpoint;
 import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
 
 /** The way in: a folder of a published checkpoint becomes a model. */
 public final class Diptych {
-  private static final long CONFIG_LIMIT = 1 << 20;
-  private static final List<String> FAMILIES = List.of("janus", "multi_modality");
+  // config.json of Chameleon holds its whole vocabulary
+  private static final long CONFIG_LIMIT = 16 << 20;
 
   private Diptych() {}
+
+  /** What the library does with the checkpoints of one family. */
+  private enum Family {
+    JANUS("janus", "multi_modality") {
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return JanusModel.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+          return JanusCheckpoint.summary(checkpoint, config(folder));
+        }
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+          return JanusCheckpoint.exportVqEncoder(checkpoint, config(folder), file);
+        }
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        try (Checkpoint checkpoint = Checkpoint.open(folder)) {
+          return JanusCheckpoint.exportVqDecoder(checkpoint, config(folder), file);
+        }
+      }
+    },
+
+    CHAMELEON("chameleon") {
+      @Override
+      boolean isOne(Path folder) {
+        return ChameleonCheckpoint.isOne(folder);
+      }
+
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        throw new UnsupportedModelException("Chameleon checkpoints are inspected, not run: " + folder);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return ChameleonCheckpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return ChameleonCheckpoint.exportVqEncoder(folder, file);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return ChameleonCheckpoint.exportVqDecoder(folder, file);
+      }
+    };
+
+    private final List<String> modelTypes;
+
+    Family(String... modelTypes) {
+      this.modelTypes = List.of(modelTypes);
+    }
+
+    /** {@return whether the folder is of this family: by config.json, unless it has other signs} */
+    boolean isOne(Path folder) {
+      return Files.isRegularFile(folder.resolve("config.json"))
+          && modelTypes.contains(modelType(folder));
+    }
+
+    abstract UnifiedModel load(Path folder, LoadOptions options);
+
+    abstract CheckpointSummary summary(Path folder);
+
+    abstract List<Path> exportVqEncoder(Path folder, Path file);
+
+    abstract List<Path> exportVqDecoder(Path folder, Path file);
+
+    /** {@return the family of a folder, if it is one of ours} */
+    static Optional<Family> find(Path folder) {
+      return Arrays.stream(values()).filter(f -> f.isOne(folder)).findFirst();
+    }
+
+    /** {@return the family of a folder, which must be one of ours} */
+    static Family of(Path folder) {
+      return find(folder)
+          .orElseThrow(
+              () ->
+                  new UnsupportedModelException(
+                      "No family of this library runs model_type "
+                          + modelType(folder)
+                          + "\n  in        "
+                          + folder.resolve("config.json")
+                          + "\n  supported "
+                          + Arrays.stream(values())
+                              .flatMap(f -> f.modelTypes.stream())
+                              .collect(Collectors.joining(", "))));
+    }
+  }
 
   /** Loads a checkpoint with everything left to the library. */
   public static UnifiedModel load(Path folder) {
@@ -28,14 +131,14 @@ public final class Diptych {
   /**
    * Loads a checkpoint.
    *
-   * @param folder as it was published: config.json, weights, tokenizer
+   * @param folder as it was published: config.json, weights, tokenizer; or Chameleon's as Meta
+   *     publishes it
    * @throws CheckpointException if the files are wrong
    * @throws UnsupportedModelException if no family of this library fits
    * @throws dev.diptych.core.ResourceLimitException if it cannot fit in memory
    */
   public static UnifiedModel load(Path folder, LoadOptions options) {
-    requireFamily(folder);
-    return JanusModel.load(folder, options);
+    return Family.of(folder).load(folder, options);
   }
 
   /**
@@ -50,16 +153,13 @@ public final class Diptych {
         return CheckpointSummary.of(checkpoint, "unknown");
       }
     }
+    Optional<Family> family = Family.find(location);
+    if (family.isPresent()) {
+      return family.get().summary(location);
+    }
     try (Checkpoint checkpoint = Checkpoint.open(location)) {
-      if (!Files.isRegularFile(location.resolve("config.json"))) {
-        return CheckpointSummary.of(checkpoint, "unknown");
-      }
-      JsonMap config = config(location);
-      String type = config.stringOr("model_type", "none");
-      return switch (type) {
-        case "janus", "multi_modality" -> JanusCheckpoint.summary(checkpoint, config);
-        default -> CheckpointSummary.of(checkpoint, type);
-      };
+      boolean named = Files.isRegularFile(location.resolve("config.json"));
+      return CheckpointSummary.of(checkpoint, named ? modelType(location) : "unknown");
     }
   }
 
@@ -72,10 +172,7 @@ public final class Diptych {
    * @throws UnsupportedModelException if the family has no such part
    */
   public static List<Path> exportVqEncoder(Path folder, Path file) {
-    JsonMap config = requireFamily(folder);
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      return JanusCheckpoint.exportVqEncoder(checkpoint, config, file);
-    }
+    return Family.of(folder).exportVqEncoder(folder, file);
   }
 
   /**
@@ -84,29 +181,14 @@ public final class Diptych {
    * @param folder a checkpoint's folder
    * @param file replaced if it exists
    * @return the files that were written: weights above 1.5 GB go into a second one
-   * @throws UnsupportedModelException if the family has no such part
+   * @throws UnsupportedModelException if the family or the checkpoint has no such part
    */
   public static List<Path> exportVqDecoder(Path folder, Path file) {
-    JsonMap config = requireFamily(folder);
-    try (Checkpoint checkpoint = Checkpoint.open(folder)) {
-      return JanusCheckpoint.exportVqDecoder(checkpoint, config, file);
-    }
+    return Family.of(folder).exportVqDecoder(folder, file);
   }
 
-  /** {@return config.json of a folder whose family is one of ours} */
-  private static JsonMap requireFamily(Path folder) {
-    JsonMap config = config(folder);
-    String type = config.stringOr("model_type", "none");
-    if (!FAMILIES.contains(type)) {
-      throw new UnsupportedModelException(
-          "No family of this library runs model_type "
-              + type
-              + "\n  in        "
-              + folder.resolve("config.json")
-              + "\n  supported "
-              + String.join(", ", FAMILIES));
-    }
-    return config;
+  private static String modelType(Path folder) {
+    return config(folder).stringOr("model_type", "none");
   }
 
   private static JsonMap config(Path folder) {
