@@ -1,9 +1,9 @@
 /**
- * The synthetic picture world of the demo model: scenes, their pixels, their words, and a reader
- * that judges a picture from its pixels alone.
+ * The synthetic picture world of the demo models: scenes, their pixels, words and stories, and a
+ * reader that judges a picture from its pixels alone.
  *
  * <p>Decisions. The rules (combinations held out of training, pixels, caption form) are those of
- * {@code examples/training/janus/world.py}; a golden file written there proves that both sides agree.
+ * {@code examples/training/world.py}; golden files written there prove that both sides agree.
  * {@link dev.diptych.examples.world.SceneReader} shares nothing with the renderer but the palette
  * and the sizes: it fits shapes from their outlines, so a mistake in one cannot hide in the other.
  */
