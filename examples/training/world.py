@@ -1,8 +1,8 @@
-"""The picture world that the demo model is trained on: scenes, their pixels and their words.
+"""The picture world that the demo models are trained on: scenes, their pixels, words and stories.
 
 Everything here is exact integer arithmetic, so that another language can repeat it: the Java class
 dev.diptych.examples.world.SceneRenderer draws the same pixels, and PictureWorld holds out the same
-combinations. `python world.py golden FILE` writes the pictures that prove it.
+combinations. `python world.py golden FILE` and `stories FILE` write the pictures that prove it.
 """
 
 from __future__ import annotations
@@ -249,6 +249,106 @@ def question(scene: Scene, rng: random.Random) -> tuple[str, str]:
     return f"Is there a {COLOUR_NAMES[asked[0]]} {SHAPES[asked[1]]}?", "yes" if there else "no"
 
 
+# --- stories ------------------------------------------------------------------------------------
+
+JOINS = (("above", "below"), ("on the left", "on the right"))  # of the newcomer, by direction
+
+
+@dataclass(frozen=True)
+class Story:
+    """One thing, then another joins it, then one of them leaves: one to three pictures."""
+
+    pair: Scene  # what the second picture shows; two different kinds
+    newcomer: int  # which thing of the pair joins
+    leaver: int  # which thing of the pair leaves
+    pictures: int
+
+    def scenes(self) -> list[Scene]:
+        """What each picture shows; every thing keeps its place."""
+        things = self.pair.things
+        first, last = Scene((things[1 - self.newcomer],)), Scene((things[1 - self.leaver],))
+        return [first, self.pair, last][: self.pictures]
+
+    def lines(self) -> list[str]:
+        """What is said before each picture."""
+        things = self.pair.things
+        word = JOINS[not self.pair.vertical][self.newcomer]
+        return [
+            f"a {name(things[1 - self.newcomer])}",
+            f"then a {name(things[self.newcomer])} joins it {word}",
+            f"then the {name(things[self.leaver])} leaves",
+        ][: self.pictures]
+
+    def request(self) -> str:
+        return "Tell a story: " + ", ".join(self.lines())
+
+
+def random_story(rng: random.Random) -> Story:
+    while True:
+        pair = random_scene(rng, 0.0)
+        if name(pair.things[0]) != name(pair.things[1]):
+            return story_of(pair, rng)
+
+
+def story_of(pair: Scene, rng: random.Random) -> Story:
+    pictures = (1, 2, 2, 2, 3, 3, 3, 3, 3, 3)[rng.randrange(10)]
+    return Story(pair, rng.randrange(2), rng.randrange(2), pictures)
+
+
+def stories(seed: int, count: int, want_held_out: bool) -> list[Story]:
+    """The first `count` stories of a seed whose pair is (or is not) held out."""
+    rng = random.Random(seed)
+    found: list[Story] = []
+    while len(found) < count:
+        story = random_story(rng)
+        if story.pair.is_held_out() == want_held_out:
+            found.append(story)
+    return found
+
+
+OPEN_REQUESTS = ("Tell me a story.", "Tell a story.", "Tell me a story", "Draw a story.")
+
+
+def story_prompt(story: Story, rng: random.Random) -> str:
+    """One of the ways to ask for a story; one in eight leaves the story to the model."""
+    if rng.random() < 0.125:
+        return rng.choice(OPEN_REQUESTS)
+    if rng.random() < 0.3:
+        return story.request()
+    lines = story.lines()
+    if len(lines) > 1 and rng.random() < 0.2:
+        before, word = lines[1].split(" joins it ")
+        lines[1] = f"{before} comes {word} it" if story.pair.vertical else f"{before} comes {word}"
+    if len(lines) > 2 and rng.random() < 0.2:
+        lines[2] = lines[2].replace(" leaves", " goes away")
+    if rng.random() < 0.1:
+        lines = [line.replace(" small ", " little ").replace(" large ", " big ") for line in lines]
+    leads = ("Tell a story: ", "Tell me a story: ", "Draw a story: ", "A story: ", "a story: ")
+    text = ", ".join(lines)
+    if len(lines) > 1 and rng.random() < 0.4:
+        text = text if rng.random() < 0.5 else text[0].upper() + text[1:]
+    else:
+        text = rng.choice(leads) + text
+    return text + ("." if rng.random() < 0.3 else "")
+
+
+def _golden_stories(path: str) -> None:
+    """Sixty-four stories: their things as in the pictures' golden file, words and pixels."""
+    import zlib
+
+    rng = random.Random(21)
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
+        out.write("# written by world.py stories: pair = thing;thing of colour,shape,size,x,y\n")
+        out.write("# relation, held out, newcomer, leaver, CRC-32 of each picture's RGB bytes, lines\n")
+        for _ in range(64):
+            s = random_story(rng)
+            things = ";".join(f"{t.colour},{t.shape},{t.size},{t.x},{t.y}" for t in s.pair.things)
+            relation = "above" if s.pair.vertical else "left"
+            crcs = ",".join(f"{zlib.crc32(render(scene).tobytes()):08x}" for scene in s.scenes())
+            out.write(f"{things}\t{relation}\t{int(s.pair.is_held_out())}\t{s.newcomer}\t{s.leaver}"
+                      f"\t{crcs}\t{'|'.join(s.lines())}\n")
+
+
 def _golden(path: str) -> None:
     """Sixty-four scenes and the CRC-32 of their pixels, then the held-out table."""
     import zlib
@@ -272,5 +372,7 @@ def _golden(path: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) == 3 and sys.argv[1] == "golden":
         _golden(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "stories":
+        _golden_stories(sys.argv[2])
     else:
-        sys.exit("usage: python world.py golden FILE")
+        sys.exit("usage: python world.py golden|stories FILE")

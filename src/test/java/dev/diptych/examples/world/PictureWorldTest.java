@@ -118,7 +118,7 @@ class PictureWorldTest {
     }
   }
 
-  private static Scene scene(String things, String relation) {
+  static Scene scene(String things, String relation) {
     List<Thing> found = new ArrayList<>();
     for (String thing : things.split(";")) {
       String[] n = thing.split(",");

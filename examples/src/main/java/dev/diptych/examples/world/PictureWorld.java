@@ -10,13 +10,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
-/** Scenes by seed, and the rule that keeps a fifth of the combinations out of training. */
+/** Scenes and stories by seed, and the rule that keeps a fifth of the combinations out of training. */
 public final class PictureWorld {
   /** Width and height of every picture, in pixels. */
   public static final int SIDE = 64;
 
   private static final int HOLDOUT_SEED = 1;
   private static final double SINGLE = 0.12;
+  private static final int[] PICTURES = {1, 2, 2, 2, 3, 3, 3, 3, 3, 3}; // of ten stories
 
   private PictureWorld() {}
 
@@ -52,6 +53,28 @@ public final class PictureWorld {
       Scene scene = scene(random);
       if (isHeldOut(scene) == heldOut) {
         found.add(scene);
+      }
+    }
+    return found;
+  }
+
+  /**
+   * The first stories of a seed whose pair of things is, or is not, held out of training.
+   *
+   * @param count at least 0
+   */
+  public static List<Story> stories(long seed, int count, boolean heldOut) {
+    Random random = new Random(seed);
+    List<Story> found = new ArrayList<>(count);
+    while (found.size() < count) {
+      Scene pair = scene(random);
+      int newcomer = random.nextInt(2);
+      int leaver = random.nextInt(2);
+      int pictures = PICTURES[random.nextInt(PICTURES.length)];
+      if (pair.relation() != null
+          && isHeldOut(pair) == heldOut
+          && !pair.things().get(0).kind().equals(pair.things().get(1).kind())) {
+        found.add(new Story(pair, newcomer, leaver, pictures));
       }
     }
     return found;
