@@ -19,7 +19,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class DemoModelTest {
-  private static final String RESOURCE = "dev/diptych/examples/demo/janus/";
+  private static final String JANUS = "dev/diptych/examples/demo/janus/";
+  private static final String CHAMELEON = "dev/diptych/examples/demo/chameleon/";
 
   @TempDir Path folder;
 
@@ -27,9 +28,9 @@ class DemoModelTest {
   void unpacksOnceAndHealsWhatWasDamaged() throws IOException {
     Path cache = folder.resolve("cache");
     try (JarFile jar = jar("first")) {
-      Path first = DemoModel.unpacked(jar, cache);
+      Path first = DemoModel.unpacked(jar, Demo.JANUS, cache);
       long unpacked = Files.getLastModifiedTime(first.resolve("config.json")).toMillis();
-      Path second = DemoModel.unpacked(jar, cache);
+      Path second = DemoModel.unpacked(jar, Demo.JANUS, cache);
 
       assertThat(first).isEqualTo(second).hasParent(cache);
       assertThat(first.resolve("config.json")).hasContent("first");
@@ -37,7 +38,7 @@ class DemoModelTest {
           .isEqualTo(unpacked);
 
       Files.writeString(first.resolve("config.json"), "wrong");
-      assertThat(DemoModel.unpacked(jar, cache).resolve("config.json")).hasContent("first");
+      assertThat(DemoModel.unpacked(jar, Demo.JANUS, cache).resolve("config.json")).hasContent("first");
       assertThat(names(cache)).containsExactly(first.getFileName().toString());
     }
   }
@@ -45,10 +46,22 @@ class DemoModelTest {
   @Test
   void anotherContentGoesIntoAnotherFolder() throws IOException {
     try (JarFile jar = jar("first")) {
-      Path first = DemoModel.unpacked(jar, folder);
+      Path first = DemoModel.unpacked(jar, Demo.JANUS, folder);
       try (JarFile other = jar("other")) {
-        assertThat(DemoModel.unpacked(other, folder)).isNotEqualTo(first);
+        assertThat(DemoModel.unpacked(other, Demo.JANUS, folder)).isNotEqualTo(first);
       }
+    }
+  }
+
+  @Test
+  void eachDemoGoesIntoItsOwnFolder() throws IOException {
+    try (JarFile jar = jar("first")) {
+      Path janus = DemoModel.unpacked(jar, Demo.JANUS, folder);
+      Path chameleon = DemoModel.unpacked(jar, Demo.CHAMELEON, folder);
+
+      assertThat(chameleon.getFileName().toString()).startsWith("chameleon-demo-");
+      assertThat(names(chameleon)).containsExactly("config.json", "tokenizer.json");
+      assertThat(names(janus)).containsExactly("config.json", "model.safetensors");
     }
   }
 
@@ -56,7 +69,7 @@ class DemoModelTest {
   void manyAtOnceSeeOneWholeFolder() throws Exception {
     ExecutorService threads = Executors.newFixedThreadPool(4);
     try (JarFile jar = jar("x".repeat(1 << 20))) {
-      Callable<Path> unpack = () -> DemoModel.unpacked(jar, folder.resolve("cache"));
+      Callable<Path> unpack = () -> DemoModel.unpacked(jar, Demo.JANUS, folder.resolve("cache"));
       List<Future<Path>> all = threads.invokeAll(List.of(unpack, unpack, unpack, unpack));
 
       for (Future<Path> one : all) {
@@ -73,7 +86,7 @@ class DemoModelTest {
   void aCacheThatCannotBeWrittenIsReplacedByATemporaryFolder() throws IOException {
     Path file = Files.writeString(folder.resolve("a file"), "");
     try (JarFile jar = jar("first")) {
-      Path unpacked = DemoModel.unpacked(jar, file.resolve("cache"));
+      Path unpacked = DemoModel.unpacked(jar, Demo.JANUS, file.resolve("cache"));
 
       assertThat(unpacked.resolve("config.json")).hasContent("first");
       assertThat(unpacked.startsWith(folder)).isFalse();
@@ -83,7 +96,13 @@ class DemoModelTest {
   private JarFile jar(String config) throws IOException {
     Path file = Files.createTempFile(folder, "demo", ".jar");
     try (ZipOutputStream zip = new ZipOutputStream(Files.newOutputStream(file))) {
-      for (String name : List.of(RESOURCE + "config.json", RESOURCE + "model.safetensors", "x")) {
+      for (String name :
+          List.of(
+              JANUS + "config.json",
+              JANUS + "model.safetensors",
+              CHAMELEON + "config.json",
+              CHAMELEON + "tokenizer.json",
+              "x")) {
         zip.putNextEntry(new ZipEntry(name));
         zip.write(config.getBytes(StandardCharsets.UTF_8));
         zip.closeEntry();

@@ -27,27 +27,38 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The small Janus that comes with the programs. A checkpoint is read from files, so the jar's copy is
- * unpacked once into a folder named after its content: other versions and other processes cannot
- * meet there.
+ * The files of the small models that come with the programs. A checkpoint is read from files, so the
+ * jar's copy is unpacked once into a folder named after its content: other versions and other
+ * processes cannot meet there.
  */
 public final class DemoModel {
-  private static final String RESOURCE = "dev/diptych/examples/demo/janus/";
+  private static final String RESOURCES = "dev/diptych/examples/demo/";
   private static final Logger LOG = LoggerFactory.getLogger(DemoModel.class);
 
   private DemoModel() {}
 
   /**
-   * {@return the folder of the checkpoint}
+   * {@return the folder of the Janus checkpoint}
    *
    * @throws CheckpointException if this build has none
    */
   public static Path folder() {
-    URL config = DemoModel.class.getClassLoader().getResource(RESOURCE + "config.json");
+    return folder(Demo.JANUS);
+  }
+
+  /**
+   * {@return the folder of a checkpoint}
+   *
+   * @throws CheckpointException if this build has none
+   */
+  public static Path folder(Demo demo) {
+    URL config = DemoModel.class.getClassLoader().getResource(resources(demo) + "config.json");
     if (config == null) {
       throw new CheckpointException(
-          "This build has no demo model\n  expected the resources "
-              + RESOURCE
+          "This build has no demo model "
+              + demo
+              + "\n  expected the resources "
+              + resources(demo)
               + "\n  remedy   give the folder of a checkpoint with --model");
     }
     try {
@@ -57,7 +68,7 @@ public final class DemoModel {
       URLConnection connection = config.openConnection();
       connection.setUseCaches(false);
       try (JarFile jar = ((JarURLConnection) connection).getJarFile()) {
-        return unpacked(jar, cache());
+        return unpacked(jar, demo, cache());
       }
     } catch (IOException e) {
       throw new UncheckedIOException("Cannot unpack the demo model: " + e, e);
@@ -84,14 +95,14 @@ public final class DemoModel {
   }
 
   /** {@return the folder of a jar's copy, unpacked below a cache folder or a temporary one} */
-  static Path unpacked(JarFile jar, Path cache) throws IOException {
+  static Path unpacked(JarFile jar, Demo demo, Path cache) throws IOException {
     List<ZipEntry> files =
         jar.stream()
             .map(ZipEntry.class::cast)
-            .filter(e -> e.getName().startsWith(RESOURCE) && !e.isDirectory())
+            .filter(e -> e.getName().startsWith(resources(demo)) && !e.isDirectory())
             .sorted(Comparator.comparing(ZipEntry::getName))
             .toList();
-    String name = "janus-demo-" + LibraryVersion.VERSION + "-" + digest(files);
+    String name = demo + "-demo-" + LibraryVersion.VERSION + "-" + digest(files);
     try {
       Path folder = cache.resolve(name);
       if (!holds(folder, files)) {
@@ -169,7 +180,11 @@ public final class DemoModel {
   }
 
   private static Path target(Path folder, ZipEntry entry) {
-    return folder.resolve(entry.getName().substring(RESOURCE.length()));
+    return folder.resolve(entry.getName().substring(entry.getName().lastIndexOf('/') + 1));
+  }
+
+  private static String resources(Demo demo) {
+    return RESOURCES + demo + "/";
   }
 
   private static void delete(Path folder) {

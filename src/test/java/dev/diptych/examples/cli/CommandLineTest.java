@@ -35,6 +35,8 @@ class CommandLineTest {
         "draw a --guidance NaN",
         "draw a --dtype int4",
         "draw a --device tpu",
+        "draw a --demo emu3",
+        "evaluate --demo chameleon --model x",
         "draw a -o - -n 2",
         "draw a -o - --json",
         "draw a --deadline 0",

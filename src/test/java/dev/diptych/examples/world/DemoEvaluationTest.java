@@ -14,13 +14,15 @@ class DemoEvaluationTest {
   @Test
   void readsAndDrawsScenesThatItNeverSaw() {
     List<Scene> scenes = PictureWorld.scenes(20, 24, true);
+    List<Story> stories = PictureWorld.stories(20, 24, true);
 
     DemoEvaluation.Score score;
     try (UnifiedModel model = Diptych.load(DemoModel.folder())) {
-      score = DemoEvaluation.evaluate(model, scenes, done -> {});
+      score = DemoEvaluation.evaluate(model, scenes, stories, (done, total) -> {});
     }
 
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
     assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
+    assertThat(score.stories()).isZero();
   }
 }

@@ -5,6 +5,7 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.examples.world.DemoEvaluation;
 import dev.diptych.examples.world.PictureWorld;
 import dev.diptych.examples.world.Scene;
+import dev.diptych.examples.world.Story;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -15,10 +16,12 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 
-/** Measures the demo model, or another of the picture world. */
+/** Measures a demo model, or another of the picture world. */
 @Command(
     name = "evaluate",
-    description = "Caption and draw scenes that the demo never saw, and count what is right.",
+    description =
+        "Caption and draw scenes that the demo never saw, tell their stories where the model can,"
+            + " and count what is right.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class EvaluateCommand implements Callable<Integer> {
@@ -30,7 +33,7 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--scenes",
       paramLabel = "N",
       defaultValue = "500",
-      description = "How many scenes, 1 or more (default: ${DEFAULT-VALUE}).")
+      description = "How many scenes, and stories, 1 or more (default: ${DEFAULT-VALUE}).")
   int scenes;
 
   @Option(
@@ -60,12 +63,13 @@ final class EvaluateCommand implements Callable<Integer> {
           spec.commandLine(), "--scenes takes 1 or more, found " + scenes);
     }
     List<Scene> chosen = PictureWorld.scenes(seed, scenes, !seen);
+    List<Story> stories = PictureWorld.stories(seed, scenes, !seen);
     long begin = System.nanoTime();
     DemoEvaluation.Score score;
     boolean shown = console.errIsTerminal() && !report.quiet && !report.json;
     try (UnifiedModel loaded = model.load();
-        Progress progress = new Progress(console, shown, "scenes", " scenes")) {
-      score = DemoEvaluation.evaluate(loaded, chosen, done -> progress.to(done, scenes));
+        Progress progress = new Progress(console, shown, "scenes", " done")) {
+      score = DemoEvaluation.evaluate(loaded, chosen, stories, progress::to);
     }
     long millis = (System.nanoTime() - begin) / 1_000_000;
     if (report.json) {
@@ -76,6 +80,10 @@ final class EvaluateCommand implements Callable<Integer> {
       json.addProperty("seed", seed);
       json.addProperty("captionsRight", score.captionsRight());
       json.addProperty("drawingsRight", score.drawingsRight());
+      if (score.stories() > 0) {
+        json.addProperty("stories", score.stories());
+        json.addProperty("storiesRight", score.storiesRight());
+      }
       json.addProperty("totalMs", millis);
       Report.print(console, json);
       return 0;
@@ -84,11 +92,15 @@ final class EvaluateCommand implements Callable<Integer> {
         .out()
         .printf(
             Locale.ROOT,
-            "%d %s scenes: captions right %.1f %%, drawings right %.1f %%%n",
+            "%d %s scenes: captions right %.1f %%, drawings right %.1f %%%s%n",
             score.scenes(),
             seen ? "trained" : "held-out",
             100 * score.captions(),
-            100 * score.drawings());
+            100 * score.drawings(),
+            score.stories() == 0
+                ? ""
+                : String.format(
+                    Locale.ROOT, ", stories right %.1f %%", 100 * score.storiesShare()));
     if (mistakes) {
       score.mistakes().forEach(console.out()::println);
     }

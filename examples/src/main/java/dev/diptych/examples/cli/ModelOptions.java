@@ -5,21 +5,36 @@ import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /** Which model, and how it is loaded. */
 final class ModelOptions {
+  @Spec(Spec.Target.MIXEE)
+  CommandSpec spec;
+
   @Option(
       names = {"-m", "--model"},
       paramLabel = "DIR",
       description = "Folder of a checkpoint as it was published (default: the embedded demo).")
   Path model;
+
+  @Option(
+      names = "--demo",
+      paramLabel = "NAME",
+      converter = DemoConverter.class,
+      description = "Which embedded demo: janus or chameleon, which also tells stories"
+          + " (default: janus).")
+  Demo demo;
 
   @Option(
       names = "--device",
@@ -56,7 +71,11 @@ final class ModelOptions {
   /** {@return the folder that is loaded; the demo is unpacked when none was given} */
   Path folder() {
     if (folder == null) {
-      folder = model != null ? model : DemoModel.folder();
+      if (model != null && demo != null) {
+        throw new ParameterException(
+            spec.commandLine(), "--model and --demo are two answers to which model; give one");
+      }
+      folder = model != null ? model : DemoModel.folder(demo == null ? Demo.JANUS : demo);
     }
     return folder;
   }
@@ -89,6 +108,19 @@ final class ModelOptions {
   /** {@return the number format of the loaded model} */
   DType loadedDtype() {
     return loadedDtype;
+  }
+
+  /** Lower case on the command line, whatever the locale. */
+  static final class DemoConverter implements ITypeConverter<Demo> {
+    @Override
+    public Demo convert(String value) {
+      return switch (value) {
+        case "janus" -> Demo.JANUS;
+        case "chameleon" -> Demo.CHAMELEON;
+        default ->
+            throw new TypeConversionException("expected janus or chameleon; found " + value);
+      };
+    }
   }
 
   /** Lower case on the command line, whatever the locale. */

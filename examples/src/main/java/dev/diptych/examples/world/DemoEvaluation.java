@@ -2,17 +2,21 @@ package dev.diptych.examples.world;
 
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
+import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
+import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
+import dev.diptych.core.Part;
 import dev.diptych.core.UnifiedModel;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.function.IntConsumer;
+import java.util.Set;
 
 /**
- * Measures a model of the picture world: it captions pictures that it never saw, and draws them from
- * words; {@link SceneReader} judges the drawings from their pixels.
+ * Measures a model of the picture world: it captions pictures that it never saw, draws them from
+ * words, and tells stories of them in words and pictures where it can; {@link SceneReader} judges
+ * the pictures from their pixels.
  */
 public final class DemoEvaluation {
   /**
@@ -21,9 +25,17 @@ public final class DemoEvaluation {
    * @param scenes how many were tried
    * @param captionsRight captions that say the scene exactly, in either order of the relation
    * @param drawingsRight drawings with the right shapes, colours, sizes and relation
-   * @param mistakes one line for every caption and drawing that is not right
+   * @param stories how many were tried; 0 for a model that does not mix words and pictures
+   * @param storiesRight stories told in the words asked for, each picture in its place and right
+   * @param mistakes one line for everything that is not right
    */
-  public record Score(int scenes, int captionsRight, int drawingsRight, List<String> mistakes) {
+  public record Score(
+      int scenes,
+      int captionsRight,
+      int drawingsRight,
+      int stories,
+      int storiesRight,
+      List<String> mistakes) {
     /** The right captions as a share in [0, 1]. */
     public double captions() {
       return (double) captionsRight / scenes;
@@ -33,58 +45,112 @@ public final class DemoEvaluation {
     public double drawings() {
       return (double) drawingsRight / scenes;
     }
+
+    /** The right stories as a share in [0, 1]; NaN when none was tried. */
+    public double storiesShare() {
+      return (double) storiesRight / stories;
+    }
   }
 
-  private DemoEvaluation() {}
+  /** Is told how far a measurement is. */
+  @FunctionalInterface
+  public interface Progress {
+    /** So many of so many scenes and stories are done. */
+    void to(int done, int total);
+  }
+
+  private final UnifiedModel model;
+  private final List<String> mistakes = new ArrayList<>();
+
+  private DemoEvaluation(UnifiedModel model) {
+    this.model = model;
+  }
 
   /**
-   * Captions and draws every scene, with the model's defaults; drawing {@code i} has seed {@code i}.
+   * Captions and draws every scene and tells every story, with the model's defaults; drawing and
+   * story {@code i} have seed {@code i}.
    *
    * @param scenes at least one
-   * @param progress is told how many scenes are done
+   * @param stories any number; a model that does not mix words and pictures is not asked for them
    */
-  public static Score evaluate(UnifiedModel model, List<Scene> scenes, IntConsumer progress) {
+  public static Score evaluate(
+      UnifiedModel model, List<Scene> scenes, List<Story> stories, Progress progress) {
     if (scenes.isEmpty()) {
       throw new IllegalArgumentException("Cannot measure a model on no scene");
     }
-    int captions = 0;
-    int drawings = 0;
-    List<String> mistakes = new ArrayList<>();
+    boolean tells = model.capabilities().supports(Set.of(Modality.TEXT), Output.INTERLEAVED);
+    int told = tells ? stories.size() : 0;
+    DemoEvaluation evaluation = new DemoEvaluation(model);
+    int captionsRight = 0;
+    int drawingsRight = 0;
     for (int i = 0; i < scenes.size(); i++) {
-      Scene scene = scenes.get(i);
-      String caption = model.caption(SceneRenderer.render(scene));
-      Optional<Scene> said = SceneWords.parse(caption);
-      if (said.map(scene::says).orElse(false)) {
-        captions++;
-      } else {
-        mistakes.add("caption of " + scene.caption() + ": " + caption);
-      }
-
-      SceneReader.Reading drawn = SceneReader.read(draw(model, scene.caption(), i));
-      if (drawn.scene().map(scene::says).orElse(false)) {
-        drawings++;
-      } else {
-        mistakes.add(
-            "drawing of "
-                + scene.caption()
-                + ": "
-                + drawn.scene().map(Scene::caption).orElse("unreadable, " + drawn.reason()));
-      }
-      progress.accept(i + 1);
+      captionsRight += evaluation.captions(scenes.get(i)) ? 1 : 0;
+      drawingsRight += evaluation.draws(scenes.get(i), i) ? 1 : 0;
+      progress.to(i + 1, scenes.size() + told);
     }
-    return new Score(scenes.size(), captions, drawings, List.copyOf(mistakes));
+    int storiesRight = 0;
+    for (int i = 0; i < told; i++) {
+      storiesRight += evaluation.tells(stories.get(i), i) ? 1 : 0;
+      progress.to(scenes.size() + i + 1, scenes.size() + told);
+    }
+    return new Score(
+        scenes.size(),
+        captionsRight,
+        drawingsRight,
+        told,
+        storiesRight,
+        List.copyOf(evaluation.mistakes));
   }
 
-  private static Image draw(UnifiedModel model, String prompt, long seed) {
+  private boolean captions(Scene scene) {
+    String caption = model.caption(SceneRenderer.render(scene));
+    Optional<Scene> said = SceneWords.parse(caption);
+    return said.map(scene::says).orElse(false)
+        || mistake("caption of " + scene.caption() + ": " + caption);
+  }
+
+  private boolean draws(Scene scene, long seed) {
+    Image image = answer(scene.caption(), Output.IMAGE, seed).images().get(0);
+    return shows(image, scene)
+        || mistake("drawing of " + scene.caption() + ": " + described(image));
+  }
+
+  private boolean tells(Story story, long seed) {
+    GenerationResult answer = answer(story.request(), Output.INTERLEAVED, seed);
+    List<String> lines = story.lines();
+    List<Scene> scenes = story.scenes();
+    boolean right = answer.parts().size() == 2 * lines.size();
+    List<String> found = new ArrayList<>();
+    for (int i = 0; i < answer.parts().size(); i++) {
+      Part part = answer.parts().get(i);
+      if (part instanceof Part.Text text) {
+        right = right && i % 2 == 0 && text.text().strip().equals(lines.get(i / 2));
+        found.add(text.text().strip());
+      } else if (part instanceof Part.Picture picture) {
+        right = right && i % 2 == 1 && shows(picture.image(), scenes.get(i / 2));
+        found.add("[" + described(picture.image()) + "]");
+      }
+    }
+    return right || mistake("story of " + story.request() + ": " + String.join(" ", found));
+  }
+
+  private boolean mistake(String line) {
+    mistakes.add(line);
+    return false;
+  }
+
+  private static boolean shows(Image image, Scene scene) {
+    return SceneReader.read(image).scene().map(scene::says).orElse(false);
+  }
+
+  private static String described(Image image) {
+    SceneReader.Reading read = SceneReader.read(image);
+    return read.scene().map(Scene::caption).orElse("unreadable, " + read.reason());
+  }
+
+  private GenerationResult answer(String prompt, Output output, long seed) {
     GenerationOptions options = GenerationOptions.builder().seed(seed).build();
-    return model
-        .generate(
-            GenerationRequest.builder()
-                .text(prompt)
-                .output(Output.IMAGE)
-                .options(options)
-                .build())
-        .images()
-        .get(0);
+    return model.generate(
+        GenerationRequest.builder().text(prompt).output(output).options(options).build());
   }
 }
