@@ -39,7 +39,7 @@ class ModalitySwitchTest {
 
   @Test
   void pictureModeOpensOneAtOnceAndEndsBehindIt() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, PLAIN, Output.IMAGE, 100, 1);
+    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(PLAIN), Output.IMAGE, 100, 1);
 
     assertThat(stream(modality, 10))
         .containsExactly("FORCED 20", "CODE", "CODE", "CODE", "CODE", "FORCED 21", "NOTHING");
@@ -47,7 +47,7 @@ class ModalitySwitchTest {
 
   @Test
   void headerRowEndsAndTailAreForced() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, ROWS, Output.IMAGE, 100, 1);
+    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(ROWS), Output.IMAGE, 100, 1);
 
     assertThat(stream(modality, 10))
         .containsExactly(
@@ -57,7 +57,7 @@ class ModalitySwitchTest {
 
   @Test
   void interleavedGoesBackToTextBehindEveryPicture() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, PLAIN, Output.INTERLEAVED, 100, 2);
+    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(PLAIN), Output.INTERLEAVED, 100, 2);
     assertThat(modality.allowed(10)).isEqualTo(Allowed.TEXT_OR_PICTURE);
     modality.accept(WORD);
     int length = 11;
@@ -84,10 +84,64 @@ class ModalitySwitchTest {
     int context = 4096;
     ModalitySwitch modality =
         new ModalitySwitch(
-            VOCABULARY, PictureGrammar.plain(32, END_OF_IMAGE), Output.INTERLEAVED, context, 9);
+            VOCABULARY,
+            one(PictureGrammar.plain(32, END_OF_IMAGE)),
+            Output.INTERLEAVED,
+            context,
+            9);
 
     assertThat(modality.allowed(context - 1027)).isEqualTo(Allowed.TEXT_OR_PICTURE);
     assertThat(modality.allowed(context - 1026)).isEqualTo(Allowed.TEXT);
+  }
+
+  /** Sizes 1 x 2, 2 x 1 and 2 x 2: the second token of the header depends on the first. */
+  @Test
+  void theModelChoosesALayoutByTheHeader() {
+    PictureLayouts layouts =
+        new PictureLayouts(List.of(sized(1, 2), sized(2, 1), sized(2, 2)));
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9);
+    modality.accept(BEGIN_OF_IMAGE);
+
+    assertThat(modality.allowed(11)).isEqualTo(Allowed.CHOICE);
+    assertThat(modality.choices()).containsExactly(41, 42);
+    assertThat(modality.grammar()).isNull();
+    modality.accept(42);
+    assertThat(modality.allowed(12)).isEqualTo(Allowed.CHOICE);
+    assertThat(modality.choices()).containsExactly(41, 42);
+    modality.accept(41);
+    assertThat(modality.grammar()).isEqualTo(layouts.all().get(1));
+    assertThat(stream(modality, 13).subList(0, 6))
+        .containsExactly("CODE", "FORCED 22", "CODE", "FORCED 22", "FORCED 21", "TEXT_OR_PICTURE");
+
+    modality = new ModalitySwitch(VOCABULARY, layouts, Output.IMAGE, 100, 1);
+    modality.accept(BEGIN_OF_IMAGE);
+    modality.accept(41);
+    assertThat(stream(modality, 12))
+        .as("one row has one width")
+        .containsExactly("FORCED 42", "CODE", "CODE", "FORCED 22", "FORCED 21", "NOTHING");
+  }
+
+  /** Whatever the model chooses, it must fit. */
+  @Test
+  void theLongestLayoutDecidesWhetherAPictureFits() {
+    PictureLayouts layouts = new PictureLayouts(List.of(sized(1, 2), sized(2, 2)));
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9);
+
+    assertThat(layouts.longest()).isEqualTo(2 + 6 + 1);
+    assertThat(modality.allowed(89)).isEqualTo(Allowed.TEXT_OR_PICTURE);
+    assertThat(modality.allowed(90)).isEqualTo(Allowed.TEXT);
+  }
+
+  @Test
+  void layoutsThatLookAlikeAreRefused() {
+    assertThatThrownBy(() -> new PictureLayouts(List.of(sized(1, 2), sized(1, 2))))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("[41, 42] twice");
+    assertThatThrownBy(() -> new PictureLayouts(List.of(sized(1, 2), PLAIN)))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("expected headers of 2 tokens");
   }
 
   @Test
@@ -104,6 +158,19 @@ class ModalitySwitchTest {
             () -> new DiscreteVocabulary(new int[] {4, 6, 5}, new int[0], 2, 20, 21))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("token 5 for code 2 behind token 6");
+  }
+
+  private static PictureLayouts one(PictureGrammar grammar) {
+    return new PictureLayouts(List.of(grammar));
+  }
+
+  private static PictureGrammar sized(int rows, int columns) {
+    return new PictureGrammar(
+        new int[] {40 + rows, 40 + columns},
+        rows,
+        columns,
+        OptionalInt.of(ROW_END),
+        new int[] {END_OF_IMAGE});
   }
 
   private static List<String> stream(ModalitySwitch modality, int length) {

@@ -128,6 +128,16 @@ final class Context implements AutoCloseable {
     return id;
   }
 
+  /** Reads what is unread and chooses the token behind it, one of a few. */
+  int next(
+      GenerationRun run, DiscreteTransformer.Sampling sampling, int[] choices, long bits) {
+    readChunks(run);
+    run.step();
+    int id = sampling.decodeChoice(unread(), cache, read, choices, bits);
+    read = length;
+    return id;
+  }
+
   /** Reads chunks until the rest, never nothing, fits into one. */
   private void readChunks(GenerationRun run) {
     reserve(length);

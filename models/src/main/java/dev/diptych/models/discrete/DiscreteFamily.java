@@ -5,6 +5,7 @@ import dev.diptych.core.GenerationRun;
 import dev.diptych.core.Image;
 import dev.diptych.core.Output;
 import dev.diptych.tokenizers.TextTokenizer;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -39,6 +40,26 @@ public interface DiscreteFamily {
    * @return empty if this checkpoint cannot draw
    */
   Optional<PictureGrammar> grammar(GenerationOptions options, Output output);
+
+  /**
+   * The layouts of which the model chooses one by the header of each picture of the answer; by
+   * default the one that {@link #grammar} gives.
+   *
+   * @return empty if this checkpoint cannot draw
+   */
+  default List<PictureGrammar> layouts(GenerationRun run) {
+    return grammar(run.options(), run.request().output()).stream().toList();
+  }
+
+  /** {@return how words are sampled, where that is not how codes are} */
+  default GenerationOptions words(GenerationOptions options) {
+    return options;
+  }
+
+  /** {@return how codes are sampled, where that is not how words are} */
+  default GenerationOptions codes(GenerationOptions options) {
+    return options;
+  }
 
   /** {@return what guidance compares} */
   Guidance guidance(GenerationOptions options);

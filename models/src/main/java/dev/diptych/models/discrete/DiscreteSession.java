@@ -73,7 +73,7 @@ public final class DiscreteSession extends Session {
     private final GenerationRun run;
     private final GenerationOptions options;
     private final Output output;
-    private final PictureGrammar grammar;
+    private final PictureLayouts layouts;
     private final ModalitySwitch modality;
     private final CounterRandom random;
     private final TextTokenizer.Incremental decoder = family.tokenizer().newDecoder();
@@ -88,18 +88,18 @@ public final class DiscreteSession extends Session {
       this.run = run;
       this.options = run.options();
       this.output = run.request().output();
-      this.grammar =
-          output == Output.TEXT ? null : family.grammar(options, output).orElse(null);
+      List<PictureGrammar> all = output == Output.TEXT ? List.of() : family.layouts(run);
+      this.layouts = all.isEmpty() ? null : new PictureLayouts(all);
       int most = output == Output.INTERLEAVED ? options.pictures().orElse(Integer.MAX_VALUE) : 1;
       this.modality =
-          new ModalitySwitch(vocabulary, grammar, output, family.maxSequenceLength(), most);
+          new ModalitySwitch(vocabulary, layouts, output, family.maxSequenceLength(), most);
       this.random = new CounterRandom(options.seed().orElseThrow());
     }
 
     /** Adds the turn; refuses what cannot fit before anything is computed with it. */
     void begin() {
       int[] turn = family.turn(run, full.length() == 0);
-      int needed = output == Output.IMAGE ? 1 + grammar.length() : 1;
+      int needed = output == Output.IMAGE ? 1 + layouts.longest() : 1;
       int context = family.maxSequenceLength();
       if ((long) full.length() + turn.length + needed > context) {
         throw new InvalidRequestException(
@@ -132,41 +132,39 @@ public final class DiscreteSession extends Session {
     void go() {
       int context = family.maxSequenceLength();
       int mostWords = options.maxTokens().orElse(context);
-      try (DiscreteTransformer.Sampling sampling =
-          transformer.new Sampling(options, family.guidance(options))) {
+      Guidance guidance = family.guidance(options);
+      try (DiscreteTransformer.Sampling sayings =
+              transformer.new Sampling(family.words(options), guidance);
+          DiscreteTransformer.Sampling drawings =
+              transformer.new Sampling(family.codes(options), guidance)) {
         while (true) {
           switch (modality.allowed(full.length())) {
             case NOTHING -> {
               return;
             }
-            case FORCED -> draw(sampling);
+            case FORCED -> draw(drawings);
             case TEXT, TEXT_OR_PICTURE -> {
               if (words == mostWords || full.length() == context) {
                 return;
               }
-              say(sampling);
+              if (say(sayings)) {
+                draw(drawings);
+              }
             }
-            case CODE -> throw new IllegalStateException("A picture has no header of its own");
+            case CHOICE, CODE -> throw new IllegalStateException("A picture is drawn as a whole");
           }
         }
       }
     }
 
-    private void say(DiscreteTransformer.Sampling sampling) {
+    /** {@return whether the model opens a picture in place of a word} */
+    private boolean say(DiscreteTransformer.Sampling sampling) {
       boolean mayDraw =
           modality.allowed(full.length()) == ModalitySwitch.Allowed.TEXT_OR_PICTURE;
-      int id = full.next(run, sampling, mayDraw, random.bits(0, ids.size()));
-      if (id < 0) {
-        throw new EngineException(
-            "The logits are not finite at token "
-                + ids.size()
-                + ": the weights hold NaN or infinity, or the numbers overflowed; try dtype"
-                + " FLOAT32, and check the checkpoint's files");
-      }
+      int id = finite(full.next(run, sampling, mayDraw, random.bits(0, ids.size())));
       run.token();
       if (id == vocabulary.beginOfImage()) {
-        draw(sampling);
-        return;
+        return true;
       }
       words++;
       ids.add(id);
@@ -175,6 +173,18 @@ public final class DiscreteSession extends Session {
       if (id != vocabulary.endOfText()) {
         tell(decoder.push(id));
       }
+      return false;
+    }
+
+    private int finite(int id) {
+      if (id < 0) {
+        throw new EngineException(
+            "The logits are not finite at token "
+                + ids.size()
+                + ": the weights hold NaN or infinity, or the numbers overflowed; try dtype"
+                + " FLOAT32, and check the checkpoint's files");
+      }
+      return id;
     }
 
     private void tell(String piece) {
@@ -202,10 +212,12 @@ public final class DiscreteSession extends Session {
       int pictures = output == Output.IMAGE ? options.pictures().orElse(1) : 1;
       int begin = vocabulary.beginOfImage();
       int length = full.length();
-      int first = ids.size() + 1;
       int shown = codes.size();
       append(begin);
       modality.accept(begin);
+      int[] header = header(sampling);
+      PictureGrammar grammar = modality.grammar();
+      int first = ids.size() + 1 + header.length;
       int[][] drawn;
       try (Scope scope = new Scope()) {
         List<Context> contexts = contexts(scope);
@@ -215,19 +227,41 @@ public final class DiscreteSession extends Session {
             transformer.cacheBytes(rows, length + 1 + grammar.length()));
         drawn =
             new DiscreteDrawer(transformer, vocabulary, grammar)
-                .draw(run, contexts, pictures, sampling, steps(first, shown));
+                .draw(run, contexts, pictures, sampling, steps(grammar, first, shown));
         if (!contexts.contains(images)) {
           images.add(Arrays.copyOfRange(full.ids(), length + 1, full.length()));
         }
       }
       int[] tokens = Arrays.copyOfRange(full.ids(), length, full.length());
       Arrays.stream(tokens).forEach(ids::add);
-      Arrays.stream(tokens, 1, tokens.length).forEach(modality::accept);
+      Arrays.stream(tokens, 1 + header.length, tokens.length).forEach(modality::accept);
       for (int[] one : drawn) {
         run.step();
         codes.add(Arrays.stream(one).boxed().toList());
-        add(Part.of(pixels(one, true)));
+        add(Part.of(pixels(one, grammar, true)));
       }
+    }
+
+    /**
+     * The tokens that tell a picture's layout, as the model chooses them, or as they must be. Guidance
+     * begins behind them; the drawer reads them in every context.
+     */
+    private int[] header(DiscreteTransformer.Sampling sampling) {
+      int begin = full.length();
+      while (modality.inHeader()) {
+        int[] choices = modality.choices();
+        int id = choices[0];
+        if (choices.length > 1) {
+          long bits = random.bits(0, ids.size() + 1 + full.length() - begin);
+          id = finite(full.next(run, sampling, choices, bits));
+          run.token();
+        }
+        full.add(id);
+        modality.accept(id);
+      }
+      int[] header = Arrays.copyOfRange(full.ids(), begin, full.length());
+      full.truncate(begin);
+      return header;
     }
 
     /** The contexts that guidance compares; those that would be equal are one. */
@@ -244,7 +278,7 @@ public final class DiscreteSession extends Session {
       return three ? List.of(full, images, none) : List.of(full, none);
     }
 
-    private DiscreteDrawer.Steps steps(int first, int shown) {
+    private DiscreteDrawer.Steps steps(PictureGrammar grammar, int first, int shown) {
       boolean stream = output == Output.INTERLEAVED;
       return new DiscreteDrawer.Steps() {
         @Override
@@ -257,14 +291,14 @@ public final class DiscreteSession extends Session {
           run.listener().onImageProgress(done, grammar.codes());
           if (done < grammar.codes() && run.previewDue()) {
             for (int n = 0; n < known.length; n++) {
-              run.listener().onPreview(shown + n, pixels(known[n], false));
+              run.listener().onPreview(shown + n, pixels(known[n], grammar, false));
             }
           }
         }
       };
     }
 
-    private Image pixels(int[] one, boolean whole) {
+    private Image pixels(int[] one, PictureGrammar grammar, boolean whole) {
       long begin = System.nanoTime();
       Image image = family.pixels(one, grammar, whole, run::step);
       run.imageDecoding(Duration.ofNanos(System.nanoTime() - begin));

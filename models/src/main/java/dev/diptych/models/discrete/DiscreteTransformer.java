@@ -259,6 +259,34 @@ public final class DiscreteTransformer implements AutoCloseable {
     }
 
     /**
+     * Reads tokens and chooses the one behind them among a few.
+     *
+     * @param ids tokens from position pos on
+     * @param choices [M] ids, ascending
+     * @param bits 53 random bits
+     * @return the id, -1 if its logits are not finite
+     */
+    int decodeChoice(int[] ids, Cache cache, int pos, int[] choices, long bits) {
+      try (Scope call = new Scope()) {
+        Value found =
+            call.add(
+                script.call(
+                    "decode_choice",
+                    call.add(device.longs(ids, 1, ids.length)),
+                    call.add(groups(List.of(cache))),
+                    rope,
+                    call.add(device.ints(pos)),
+                    headDim,
+                    shape,
+                    call.add(device.longs(choices, choices.length)),
+                    how,
+                    call.add(device.longs(new long[] {bits}, 1)),
+                    weights));
+        return (int) found.toLongs()[0];
+      }
+    }
+
+    /**
      * The first code of every picture, all from one prompt.
      *
      * @param hidden [1, D] of every group

@@ -204,6 +204,16 @@ class DiscreteTransformer(Module):
         hidden = self.prefill(ids, caches, rope, positions, head_dim, shape, w)
         return self.next_token(hidden, may_draw, seen, penalty, how, bits, w)
 
+    def decode_choice(self, ids: Tensor, caches: List[List[Tensor]], rope: Tensor,
+            positions: List[int], head_dim: int, shape: Tuple[float, bool, bool], choices: Tensor,
+            how: Tuple[bool, float, int, float], bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
+        # ids: [1, T], the tokens from the position on; choices: [M] ids -> [1], one of them, or -1
+        hidden = self.prefill(ids, caches, rope, positions, head_dim, shape, w)
+        logits = torch.linear(hidden, self.head(w).index_select(0, choices)).float()
+        greedy, temperature, top_k, top_p = how
+        at = __torch__.core.nn.sampling.sample(logits, greedy, temperature, top_k, top_p, bits)
+        return torch.where(at < 0, at, choices.index_select(0, at.clamp_min(0)))
+
     def new_codes(self, images: int, codes: int, w: Dict[str, Tensor]) -> Tensor:
         # -> [N, P] int64, -1 where no code is known yet
         return torch.full([images, codes], -1, dtype=4, device=w["model.norm.weight"].device)

@@ -1,12 +1,13 @@
 package dev.diptych.models.discrete;
 
 import dev.diptych.core.Output;
-import java.util.OptionalInt;
+import java.util.Arrays;
 
 /**
  * Which tokens may come next, whatever the model would like: words until a picture is opened, then
  * the picture's tokens and no others, then words again. All discrete models share it; how a picture
- * is laid out is its {@link PictureGrammar}.
+ * is laid out is its {@link PictureGrammar}, and where there are several the model chooses one by the
+ * picture's header.
  *
  * <p>The rules are those of facebookresearch/chameleon@dbbe47f
  * (chameleon/inference/chameleon.py, TextDecoder and ImageDecoder): text mode never opens a picture,
@@ -22,6 +23,8 @@ final class ModalitySwitch {
     TEXT_OR_PICTURE,
     /** The one token of {@link #forced()}. */
     FORCED,
+    /** One of the tokens of {@link #choices()}. */
+    CHOICE,
     /** Any image code. */
     CODE,
     /** Nothing: the answer is complete. */
@@ -31,29 +34,32 @@ final class ModalitySwitch {
   private static final int OUTSIDE = -1;
 
   private final DiscreteVocabulary vocabulary;
-  private final PictureGrammar grammar;
+  private final PictureLayouts layouts;
   private final Output output;
   private final int context;
   private final int mostPictures;
   private int place = OUTSIDE;
+  private int[] header = new int[0];
+  // of the open picture, when its header is whole
+  private PictureGrammar grammar;
   private int pictures;
   private boolean ended;
 
   /**
    * Begins an answer.
    *
-   * @param grammar of every picture; null where none can be drawn
+   * @param layouts that a picture may have; null where none can be drawn
    * @param context most tokens of the conversation and the answer together
    * @param mostPictures how many pictures an interleaved answer may have
    */
   ModalitySwitch(
       DiscreteVocabulary vocabulary,
-      PictureGrammar grammar,
+      PictureLayouts layouts,
       Output output,
       int context,
       int mostPictures) {
     this.vocabulary = vocabulary;
-    this.grammar = grammar;
+    this.layouts = layouts;
     this.output = output;
     this.context = context;
     this.mostPictures = mostPictures;
@@ -68,13 +74,16 @@ final class ModalitySwitch {
     if (ended) {
       return Allowed.NOTHING;
     }
+    if (inHeader()) {
+      return choices().length == 1 ? Allowed.FORCED : Allowed.CHOICE;
+    }
     if (place != OUTSIDE) {
       return grammar.forced(place).isPresent() ? Allowed.FORCED : Allowed.CODE;
     }
     if (output == Output.IMAGE) {
       return Allowed.FORCED;
     }
-    boolean fits = grammar != null && length < context - (1 + grammar.length());
+    boolean fits = layouts != null && length < context - (1 + layouts.longest());
     return output == Output.INTERLEAVED && pictures < mostPictures && fits
         ? Allowed.TEXT_OR_PICTURE
         : Allowed.TEXT;
@@ -82,28 +91,53 @@ final class ModalitySwitch {
 
   /** {@return the only token that may come next, when {@link #allowed} says FORCED} */
   int forced() {
-    OptionalInt forced = place == OUTSIDE ? OptionalInt.empty() : grammar.forced(place);
-    return forced.orElse(vocabulary.beginOfImage());
+    if (place == OUTSIDE) {
+      return vocabulary.beginOfImage();
+    }
+    return inHeader() ? choices()[0] : grammar.forced(place).getAsInt();
   }
 
-  /** {@return whether a picture is open} */
-  boolean inPicture() {
-    return place != OUTSIDE;
+  /** {@return the tokens of which one comes next, when {@link #allowed} says CHOICE} */
+  int[] choices() {
+    return layouts.next(header);
+  }
+
+  /** {@return the layout of the open picture, when its header is whole} */
+  PictureGrammar grammar() {
+    return grammar;
+  }
+
+  /** {@return whether the open picture's layout is not told yet} */
+  boolean inHeader() {
+    return place != OUTSIDE && grammar == null;
   }
 
   /** Takes the next token; of several pictures drawn side by side, that of any. */
   void accept(int id) {
     if (place != OUTSIDE) {
       place++;
-      if (place == grammar.length()) {
+      if (grammar == null) {
+        header = Arrays.copyOf(header, place);
+        header[place - 1] = id;
+        settle();
+      } else if (place == grammar.length()) {
         place = OUTSIDE;
         pictures++;
         ended = output == Output.IMAGE;
       }
     } else if (id == vocabulary.beginOfImage()) {
       place = 0;
+      header = new int[0];
+      grammar = null;
+      settle();
     } else {
       ended = id == vocabulary.endOfText();
+    }
+  }
+
+  private void settle() {
+    if (header.length == layouts.headerLength()) {
+      grammar = layouts.of(header);
     }
   }
 }
