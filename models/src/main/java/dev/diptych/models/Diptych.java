@@ -1,6 +1,7 @@
 package dev.diptych.models;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedModelException;
@@ -29,6 +30,11 @@ public final class Diptych {
     JANUS("janus", "multi_modality") {
       @Override
       UnifiedModel load(Path folder, LoadOptions options) {
+        if (options.imageCoder().isPresent()) {
+          throw new InvalidRequestException(
+              "imageCoder is " + options.imageCoder().get() + "; expected none for a Janus, whose"
+                  + " picture coder is among its weights");
+        }
         return JanusModel.load(folder, options);
       }
 
