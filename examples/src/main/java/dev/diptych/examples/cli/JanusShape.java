@@ -1,21 +1,37 @@
 package dev.diptych.examples.cli;
 
 import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import java.util.Arrays;
+import com.google.gson.JsonParser;
+import dev.diptych.examples.DemoModel;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The sizes of a Janus and the tensors that follow from them, in the HF-native layout. The figures
  * are those of the published config.json files.
  */
 record JanusShape(
-    int vocab, int hidden, int intermediate, int layers, int heads, Vision vision, Vq vq) {
+    int vocab, int hidden, int intermediate, int layers, int heads, Vision vision, VqShape vq)
+    implements ModelShape {
 
   private static final int CODE_WIDTH = 8;
+  private static final List<String> TOKENIZER_FILES =
+      List.of(
+          "tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "generation_config.json",
+          "chat_template.jinja");
 
   /** The vision tower. */
   record Vision(int imageSize, int patchSize, int hidden, int layers, int heads) {
@@ -24,11 +40,9 @@ record JanusShape(
     }
   }
 
-  /** The VQ coder. */
-  record Vq(int codes, int channels, List<Integer> multiplier, int resBlocks, int latent) {}
-
   private static final Vision SIGLIP_L = new Vision(384, 16, 1024, 24, 16);
-  private static final Vq VQ_16 = new Vq(16384, 128, List.of(1, 1, 2, 2, 4), 2, 256);
+  private static final VqShape VQ_16 =
+      new VqShape(16384, CODE_WIDTH, 128, List.of(1, 1, 2, 2, 4), 2, 256, true, false);
 
   /** {@return the shapes that are known, by name} */
   static Map<String, JanusShape> all() {
@@ -44,39 +58,31 @@ record JanusShape(
             2,
             4,
             new Vision(32, 8, 48, 2, 3),
-            new Vq(64, 32, List.of(1, 1, 1, 1), 1, 32)));
+            new VqShape(64, CODE_WIDTH, 32, List.of(1, 1, 1, 1), 1, 32, true, false)));
     return shapes;
   }
 
-  /** {@return every tensor with its shape, in file order} */
-  Map<String, long[]> tensors() {
-    Tensors t = new Tensors();
+  @Override
+  public Map<String, long[]> tensors() {
+    ShapeTensors t = new ShapeTensors();
     vision(t);
     mlp(t, "model.aligner.", vision.hidden);
-    vq(t);
-    t.add("model.generation_embeddings.weight", vq.codes, CODE_WIDTH);
+    vq.tensors(t, "model.vqmodel.");
+    t.add("model.generation_embeddings.weight", vq.codes(), CODE_WIDTH);
     mlp(t, "model.generation_aligner.", CODE_WIDTH);
     t.linear("model.generation_head.proj_out", hidden, hidden);
-    t.linear("model.generation_head.vision_head", vq.codes, hidden);
+    t.linear("model.generation_head.vision_head", vq.codes(), hidden);
     String p = "model.language_model.";
     t.add(p + "embed_tokens.weight", vocab, hidden);
     for (int i = 0; i < layers; i++) {
-      String layer = p + "layers." + i + ".";
-      t.add(layer + "input_layernorm.weight", hidden);
-      for (String name : List.of("q_proj", "k_proj", "v_proj", "o_proj")) {
-        t.add(layer + "self_attn." + name + ".weight", hidden, hidden);
-      }
-      t.add(layer + "post_attention_layernorm.weight", hidden);
-      t.add(layer + "mlp.gate_proj.weight", intermediate, hidden);
-      t.add(layer + "mlp.up_proj.weight", intermediate, hidden);
-      t.add(layer + "mlp.down_proj.weight", hidden, intermediate);
+      t.llamaLayer(p + "layers." + i + ".", hidden, intermediate);
     }
     t.add(p + "norm.weight", hidden);
     t.add("lm_head.weight", vocab, hidden);
-    return t.shapes;
+    return t.shapes();
   }
 
-  private void vision(Tensors t) {
+  private void vision(ShapeTensors t) {
     String p = "model.vision_model.";
     int d = vision.hidden;
     t.add(p + "embeddings.patch_embedding.weight", d, 3, vision.patchSize, vision.patchSize);
@@ -95,103 +101,28 @@ record JanusShape(
     t.norm(p + "post_layernorm", d);
   }
 
-  private void mlp(Tensors t, String p, long inputs) {
+  private void mlp(ShapeTensors t, String p, long inputs) {
     t.linear(p + "fc1", hidden, inputs);
     t.linear(p + "hidden_layers.0", hidden, hidden);
   }
 
-  private void vq(Tensors t) {
-    String p = "model.vqmodel.";
-    int last = vq.multiplier.size() - 1;
-    long top = (long) vq.channels * vq.multiplier.get(last);
-    t.conv(p + "encoder.conv_in", vq.channels, 3, 3);
-    long channels = vq.channels;
-    for (int level = 0; level <= last; level++) {
-      String name = p + "encoder.down." + level + ".";
-      channels = level(t, name, channels, level, vq.resBlocks);
-      if (level < last) {
-        t.conv(name + "downsample.conv", channels, channels, 3);
+  /** {@inheritDoc} The demo's tokenizer where none is given. */
+  @Override
+  public void writeFiles(Path folder, Optional<Path> tokenizer) throws IOException {
+    Path source = tokenizer.orElseGet(DemoModel::folder);
+    for (String file : TOKENIZER_FILES) {
+      if (Files.exists(source.resolve(file))) {
+        Files.copy(
+            source.resolve(file), folder.resolve(file), StandardCopyOption.REPLACE_EXISTING);
       }
     }
-    middle(t, p + "encoder.", top);
-    t.norm(p + "encoder.norm_out", top);
-    t.conv(p + "encoder.conv_out", vq.latent, top, 3);
-    t.conv(p + "quant_conv", CODE_WIDTH, vq.latent, 1);
-    t.add(p + "quantize.embedding.weight", vq.codes, CODE_WIDTH);
-    t.conv(p + "post_quant_conv", vq.latent, CODE_WIDTH, 1);
-    t.conv(p + "decoder.conv_in", top, vq.latent, 3);
-    middle(t, p + "decoder.", top);
-    channels = top;
-    for (int i = 0; i <= last; i++) {
-      String name = p + "decoder.up." + i + ".";
-      channels = level(t, name, channels, last - i, vq.resBlocks + 1);
-      if (i < last) {
-        t.conv(name + "upsample.conv", channels, channels, 3);
-      }
-    }
-    t.norm(p + "decoder.norm_out", channels);
-    t.conv(p + "decoder.conv_out", 3, channels, 3);
-  }
-
-  private static void middle(Tensors t, String p, long channels) {
-    block(t, p + "mid.block_1.", channels, channels);
-    attention(t, p + "mid.attn_1.", channels);
-    block(t, p + "mid.block_2.", channels, channels);
-  }
-
-  /** The smallest level alone has attention. */
-  private long level(Tensors t, String p, long inputs, int level, int blocks) {
-    long outputs = (long) vq.channels * vq.multiplier.get(level);
-    long channels = inputs;
-    for (int i = 0; i < blocks; i++) {
-      block(t, p + "block." + i + ".", channels, outputs);
-      channels = outputs;
-      if (level == vq.multiplier.size() - 1) {
-        attention(t, p + "attn." + i + ".", channels);
-      }
-    }
-    return channels;
-  }
-
-  private static void block(Tensors t, String p, long inputs, long outputs) {
-    t.norm(p + "norm1", inputs);
-    t.conv(p + "conv1", outputs, inputs, 3);
-    t.norm(p + "norm2", outputs);
-    t.conv(p + "conv2", outputs, outputs, 3);
-    if (inputs != outputs) {
-      t.conv(p + "nin_shortcut", outputs, inputs, 1);
-    }
-  }
-
-  private static void attention(Tensors t, String p, long channels) {
-    t.norm(p + "norm", channels);
-    for (String name : List.of("q", "k", "v", "proj_out")) {
-      t.conv(p + name, channels, channels, 1);
-    }
-  }
-
-  /** Tensors in the order in which they are added. */
-  private static final class Tensors {
-    private final Map<String, long[]> shapes = new LinkedHashMap<>();
-
-    void add(String name, long... shape) {
-      shapes.put(name, shape);
-    }
-
-    void linear(String name, long outputs, long inputs) {
-      add(name + ".weight", outputs, inputs);
-      add(name + ".bias", outputs);
-    }
-
-    void norm(String name, long size) {
-      add(name + ".weight", size);
-      add(name + ".bias", size);
-    }
-
-    void conv(String name, long outputs, long inputs, long kernel) {
-      add(name + ".weight", outputs, inputs, kernel, kernel);
-      add(name + ".bias", outputs);
-    }
+    ModelShape.write(folder, "config.json", config(controlTokens(source)));
+    ModelShape.write(folder, "preprocessor_config.json", imageProcessor());
+    JsonObject processor = new JsonObject();
+    processor.addProperty("processor_class", "JanusProcessor");
+    processor.addProperty("num_image_tokens", vision.patches());
+    processor.addProperty("use_default_system_prompt", true);
+    ModelShape.write(folder, "processor_config.json", processor);
   }
 
   /**
@@ -199,7 +130,7 @@ record JanusShape(
    *
    * @param tokens ids of the control tokens, by their keys in config.json
    */
-  JsonObject config(Map<String, Integer> tokens) {
+  private JsonObject config(Map<String, Integer> tokens) {
     JsonObject text = new JsonObject();
     text.addProperty("model_type", "llama");
     text.addProperty("vocab_size", vocab);
@@ -249,31 +180,67 @@ record JanusShape(
   }
 
   private JsonObject vqConfig() {
-    JsonObject json = new JsonObject();
-    json.addProperty("model_type", "janus_vqgan");
-    json.addProperty("base_channels", vq.channels);
-    JsonArray multiplier = new JsonArray();
-    vq.multiplier.forEach(multiplier::add);
-    json.add("channel_multiplier", multiplier);
-    json.addProperty("num_res_blocks", vq.resBlocks);
-    json.addProperty("latent_channels", vq.latent);
-    json.addProperty("embed_dim", CODE_WIDTH);
-    json.addProperty("num_embeddings", vq.codes);
+    JsonObject json = vq.config("janus_vqgan");
     json.addProperty("num_patches", vision.imageSize / vision.patchSize);
     json.addProperty("image_token_embed_dim", hidden);
     json.addProperty("projection_dim", hidden);
     json.addProperty("num_hidden_layers", 2);
-    json.addProperty("double_latent", false);
     return json;
   }
 
-  @Override
-  public String toString() {
-    long parameters =
-        tensors().values().stream()
-            .mapToLong(s -> Arrays.stream(s).reduce(1, Math::multiplyExact))
-            .sum();
-    return String.format(
-        Locale.ROOT, "%,d parameters, %,.1f MB in bfloat16", parameters, 2 * parameters / 1e6);
+  private JsonObject imageProcessor() {
+    JsonObject json = new JsonObject();
+    json.addProperty("image_processor_type", "JanusImageProcessor");
+    json.addProperty("do_resize", true);
+    json.addProperty("do_rescale", true);
+    json.addProperty("do_normalize", true);
+    json.addProperty("do_pad", true);
+    json.addProperty("min_size", 14);
+    json.addProperty("resample", 3);
+    json.addProperty("rescale_factor", 1 / 255.0);
+    JsonArray half = new JsonArray();
+    JsonArray grey = new JsonArray();
+    for (int i = 0; i < 3; i++) {
+      half.add(0.5);
+      grey.add(127);
+    }
+    json.add("image_mean", half);
+    json.add("image_std", half);
+    json.add("background_color", grey);
+    JsonObject size = new JsonObject();
+    size.addProperty("height", vision.imageSize);
+    size.addProperty("width", vision.imageSize);
+    json.add("size", size);
+    return json;
+  }
+
+  /** The ids of the tokenizer that is copied: the rows behind them are random in any case. */
+  private static Map<String, Integer> controlTokens(Path source) throws IOException {
+    JsonObject config = json(source.resolve("config.json"));
+    Map<String, Integer> ids = new HashMap<>();
+    if (config.has("image_token_id")) {
+      ids.put("image_token_id", config.get("image_token_id").getAsInt());
+    } else {
+      for (JsonElement token :
+          json(source.resolve("tokenizer.json")).getAsJsonArray("added_tokens")) {
+        JsonObject added = token.getAsJsonObject();
+        if (added.get("content").getAsString().equals("<image_placeholder>")) {
+          ids.put("image_token_id", added.get("id").getAsInt());
+        }
+      }
+    }
+    JsonObject text =
+        config.has("text_config") ? config.getAsJsonObject("text_config") : new JsonObject();
+    for (String key : List.of("bos_token_id", "eos_token_id", "pad_token_id")) {
+      if (text.has(key) && text.get(key).isJsonPrimitive()) {
+        ids.put(key, text.get(key).getAsInt());
+      }
+    }
+    return ids;
+  }
+
+  private static JsonObject json(Path file) throws IOException {
+    return JsonParser.parseString(Files.readString(file, StandardCharsets.UTF_8))
+        .getAsJsonObject();
   }
 }
