@@ -37,12 +37,14 @@ public record GenerationResult(
    *
    * @param firstToken from the call to the first token: pictures encoded, prompt read
    * @param tokens from the first token to the last
+   * @param imageEncoding pixels to what the model reads, within the time to the first token
    * @param imageDecoding codes to pixels, previews included
    * @param total the whole call
    */
   public record Timings(
       Duration firstToken,
       Duration tokens,
+      Duration imageEncoding,
       Duration imageDecoding,
       Duration total) {}
 

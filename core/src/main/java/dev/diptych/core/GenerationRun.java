@@ -16,6 +16,7 @@ public final class GenerationRun {
   private final long begin = System.nanoTime();
   private long firstToken;
   private long lastToken;
+  private long imageEncoding;
   private long imageDecoding;
   private long lastPreview = begin;
 
@@ -91,6 +92,11 @@ public final class GenerationRun {
     return true;
   }
 
+  /** Adds time spent on turning pixels into what the model reads. */
+  public void imageEncoding(Duration spent) {
+    imageEncoding += spent.toNanos();
+  }
+
   /** Adds time spent on turning codes into pixels. */
   public void imageDecoding(Duration spent) {
     imageDecoding += spent.toNanos();
@@ -108,6 +114,7 @@ public final class GenerationRun {
     return new GenerationResult.Timings(
         Duration.ofNanos(first - begin),
         Duration.ofNanos(last - first),
+        Duration.ofNanos(imageEncoding),
         Duration.ofNanos(imageDecoding),
         elapsed());
   }

@@ -276,6 +276,8 @@ class CommandLineTest {
     assertThat(units)
         .containsEntry("drawing step, median", "ms")
         .containsEntry("drawing step, share of bandwidth", "%")
+        .containsEntry("drawing step, native calls", "")
+        .containsEntry("picture encoding, 384x384", "ms")
         .containsEntry("picture decoding (VQ)", "ms")
         .containsEntry("caption of 384x384, first token", "ms")
         .containsEntry("caption, tokens", "tokens/s")

@@ -65,6 +65,11 @@ public final class LibTorch {
     return JniUtils.getNumThreads();
   }
 
+  /** {@return how many native calls of scripts this process has made} */
+  public static long calls() {
+    return TorchCalls.calls();
+  }
+
   /** {@return how many GPUs libtorch sees} */
   public static int gpus() {
     return engine().getGpuCount();

@@ -14,6 +14,7 @@ final class TorchCalls {
 
   private static final Object LOCK = new Object();
   private static int inside;
+  private static long calls;
   private static boolean watching;
   private static boolean exiting;
 
@@ -39,6 +40,13 @@ final class TorchCalls {
             "Cannot run libtorch: this process is shutting down", null, true);
       }
       inside++;
+      calls++;
+    }
+  }
+
+  static long calls() {
+    synchronized (LOCK) {
+      return calls;
     }
   }
 

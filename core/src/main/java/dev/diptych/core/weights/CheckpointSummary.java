@@ -74,8 +74,19 @@ public record CheckpointSummary(
    * @param drawing weights, for a code of a picture
    * @param text weights, for a token of text
    * @param cache keys and values, for every position and row
+   * @param contexts how many rows a drawing has, and how long they are
    */
-  public record Step(long drawing, long text, long cache) {}
+  public record Step(long drawing, long text, long cache, Contexts contexts) {}
+
+  /** The sequences that guidance compares while a picture is drawn; each is a row of the batch. */
+  public enum Contexts {
+    /** The prompt, and one as long without its words. */
+    EQUAL,
+    /** The prompt, and nothing. */
+    FULL_AND_EMPTY,
+    /** The prompt, its pictures alone, and nothing; the first and the last if it has no pictures. */
+    FULL_PICTURES_AND_EMPTY
+  }
 
   /** Makes the collections unmodifiable; their order stays. */
   public CheckpointSummary {

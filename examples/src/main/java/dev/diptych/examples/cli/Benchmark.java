@@ -10,6 +10,7 @@ import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
+import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.engine.LibTorch;
@@ -20,17 +21,25 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 
 /** Times drawings and captions through the public API, as a user would see them. */
 final class Benchmark {
   // Several times the last-level cache of a server.
   private static final long STREAM_BYTES = 1L << 30;
+  private static final String DRAWING = "drawing";
+  private static final String EDITING = "drawing behind a picture";
+  // The beginning of the text and the one of the picture.
+  private static final int EMPTY = 2;
   private static final String PROMPT = "a large red circle above a small blue square";
 
   private final UnifiedModel model;
   private final CheckpointSummary.Step step;
+  // Pixels of a side of the picture that is read, so that no resizing is timed.
+  private final int side;
   private final Cancellation cancellation;
   private final Consumer<String> note;
   private final List<Figure> figures = new ArrayList<>();
@@ -55,6 +64,9 @@ final class Benchmark {
       Consumer<String> note) {
     this.model = model;
     this.step = summary.step().orElseThrow();
+    Map<String, String> sizes = summary.sizes();
+    String own = sizes.getOrDefault("image.resolution", "384");
+    this.side = Integer.parseInt(sizes.getOrDefault("image.target_size", own));
     this.cancellation = cancellation;
     this.note = note;
   }
@@ -63,56 +75,113 @@ final class Benchmark {
   List<Figure> run(Plan plan, double loadMillis) {
     add("threads", LibTorch.threads(), "");
     add("load", loadMillis, "ms");
-    draw(plan);
+    int words = promptTokens(false);
+    draw(plan, DRAWING, new Prompt(words, 0));
+    if (drawsBehindPictures()) {
+      draw(plan, EDITING, new Prompt(words, promptTokens(true) - words));
+    }
     caption(plan);
     add("peak resident memory", peakMegabytes(), "MB");
     // Last, so that its own tensor is not in the peak.
     note.accept("measuring the memory's bandwidth");
     double bandwidth = MemoryBandwidth.measure(plan.device(), STREAM_BYTES) / 1e9;
     add("memory bandwidth, float32 sum", bandwidth, "GB/s");
-    share("drawing step, read", "drawing step, share of bandwidth", bandwidth);
-    share("caption step, read", "caption step, share of bandwidth", bandwidth);
+    for (String name : List.of(DRAWING, EDITING, "caption")) {
+      share(name + " step, read", name + " step, share of bandwidth", bandwidth);
+    }
     return figures;
   }
 
-  private void draw(Plan plan) {
-    note.accept("drawing");
-    draw(plan, plan.steps() == 0 ? 8 : Math.min(8, plan.steps()));
-    int promptTokens = 0;
+  private boolean drawsBehindPictures() {
+    return model.capabilities().routes().stream()
+        .anyMatch(r -> r.output() == Output.IMAGE && r.reads().contains(Modality.IMAGE));
+  }
+
+  /**
+   * How long a prompt is.
+   *
+   * @param words tokens without its picture
+   * @param picture tokens of its picture, 0 if it has none
+   */
+  private record Prompt(int words, int picture) {}
+
+  /** Tells the length of a prompt by asking for one word behind it. */
+  private int promptTokens(boolean picture) {
+    GenerationRequest.Builder request = GenerationRequest.builder();
+    if (picture) {
+      request.image(gradient());
+    }
+    GenerationOptions options =
+        GenerationOptions.builder().maxTokens(1).greedy(true).seed(1).build();
+    return model
+        .generate(
+            request
+                .text(PROMPT)
+                .options(options.orElse(model.defaults(Output.TEXT)))
+                .cancellation(cancellation)
+                .build())
+        .promptTokenIds()
+        .size();
+  }
+
+  private void draw(Plan plan, String name, Prompt prompt) {
+    note.accept(name);
+    draw(plan, prompt, plan.steps() == 0 ? 8 : Math.min(8, plan.steps()));
     List<Double> steps = new ArrayList<>();
     List<Double> first = new ArrayList<>();
     List<Double> decoding = new ArrayList<>();
+    double calls = 0;
     for (int i = 0; i < plan.rounds(); i++) {
-      Drawing drawing = draw(plan, plan.steps());
+      Drawing drawing = draw(plan, prompt, plan.steps());
       steps.addAll(drawing.steps());
       first.add(drawing.firstMillis);
+      calls = drawing.callsOfAStep();
       if (drawing.result != null) {
-        promptTokens = drawing.result.promptTokenIds().size();
         decoding.add(drawing.result.timings().imageDecoding().toNanos() / 1e6 / plan.pictures());
       }
     }
     double median = percentile(steps, 0.5);
-    int rows = 2 * plan.pictures();
-    add("drawing, pictures at once", plan.pictures(), "");
-    add("drawing, first code", percentile(first, 0.5), "ms");
-    add("drawing step, median", median, "ms");
-    add("drawing step, 95th percentile", percentile(steps, 0.95), "ms");
-    add("drawing, codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
+    if (name.equals(DRAWING)) {
+      add(name + ", pictures at once", plan.pictures(), "");
+    }
+    int[] rows = rows(prompt);
+    add(name + ", rows of a picture", rows.length, "");
+    add(name + ", first code", percentile(first, 0.5), "ms");
+    add(name + " step, median", median, "ms");
+    add(name + " step, 95th percentile", percentile(steps, 0.95), "ms");
+    add(name + " step, native calls", calls, "");
+    add(name + ", codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
     if (!decoding.isEmpty()) {
       add("picture decoding (VQ)", percentile(decoding, 0.5), "ms");
     }
-    double cached = promptTokens + steps.size() / (2.0 * plan.rounds());
-    add("drawing step, read", gigabytes(step.drawing(), rows * cached) / (median / 1e3), "GB/s");
+    double drawn = steps.size() / (2.0 * plan.rounds());
+    double cached = plan.pictures() * Arrays.stream(rows).mapToDouble(r -> r + drawn).sum();
+    add(name + " step, read", gigabytes(step.drawing(), cached) / (median / 1e3), "GB/s");
+  }
+
+  /** {@return positions of every row of a picture before its first code} */
+  private int[] rows(Prompt prompt) {
+    int full = prompt.words + prompt.picture;
+    return switch (step.contexts()) {
+      case EQUAL -> new int[] {full, full};
+      case FULL_AND_EMPTY -> new int[] {full, EMPTY};
+      case FULL_PICTURES_AND_EMPTY ->
+          prompt.picture == 0
+              ? new int[] {full, EMPTY}
+              : new int[] {full, prompt.picture + EMPTY, EMPTY};
+    };
   }
 
   private void caption(Plan plan) {
     note.accept("captioning");
     caption(2);
+    List<Double> encoding = new ArrayList<>();
     List<Double> first = new ArrayList<>();
     List<Double> each = new ArrayList<>();
     double cached = 0;
     for (int i = 0; i < plan.rounds(); i++) {
       GenerationResult result = caption(plan.tokens());
+      encoding.add(result.timings().imageEncoding().toNanos() / 1e6);
       first.add(result.timings().firstToken().toNanos() / 1e6);
       int more = result.tokenIds().size() - 1;
       if (more > 0) {
@@ -123,7 +192,9 @@ final class Benchmark {
       }
       cached = result.promptTokenIds().size() + more / 2.0;
     }
-    add("caption of 384x384, first token", percentile(first, 0.5), "ms");
+    String picture = side + "x" + side;
+    add("picture encoding, " + picture, percentile(encoding, 0.5), "ms");
+    add("caption of " + picture + ", first token", percentile(first, 0.5), "ms");
     if (!each.isEmpty()) {
       double median = percentile(each, 0.5);
       add("caption, a token", median, "ms");
@@ -139,6 +210,8 @@ final class Benchmark {
     private final int most;
     private final Cancellation own;
     private double firstMillis;
+    private long firstCalls;
+    private long calls;
     private GenerationResult result;
 
     Drawing(int most, Cancellation own) {
@@ -149,12 +222,18 @@ final class Benchmark {
     @Override
     public void onImageProgress(int done, int total) {
       times.add(System.nanoTime());
+      calls = LibTorch.calls();
       if (done == 1) {
+        firstCalls = calls;
         firstMillis = (times.get(0) - begin) / 1e6;
       }
       if (most > 0 && done > most) {
         own.cancel();
       }
+    }
+
+    double callsOfAStep() {
+      return (calls - firstCalls) / (times.size() - 1.0);
     }
 
     List<Double> steps() {
@@ -166,15 +245,19 @@ final class Benchmark {
     }
   }
 
-  private Drawing draw(Plan plan, int most) {
+  private Drawing draw(Plan plan, Prompt prompt, int most) {
     Cancellation own = most > 0 ? new Cancellation() : cancellation;
     Drawing drawing = new Drawing(most, own);
     GenerationOptions options =
         GenerationOptions.builder().pictures(plan.pictures()).guidanceScale(5).seed(1).build();
+    GenerationRequest.Builder request = GenerationRequest.builder();
+    if (prompt.picture > 0) {
+      request.image(gradient());
+    }
     try {
       drawing.result =
           model.generate(
-              GenerationRequest.builder()
+              request
                   .text(PROMPT)
                   .output(Output.IMAGE)
                   .options(options.orElse(model.defaults(Output.IMAGE)))
@@ -194,7 +277,12 @@ final class Benchmark {
 
   private GenerationResult caption(int tokens) {
     GenerationOptions options =
-        GenerationOptions.builder().maxTokens(tokens).greedy(true).seed(1).build();
+        GenerationOptions.builder()
+            .maxTokens(tokens)
+            .greedy(true)
+            .repetitionPenalty(1)
+            .seed(1)
+            .build();
     return model.generate(
         GenerationRequest.builder()
             .image(gradient())
@@ -204,13 +292,12 @@ final class Benchmark {
             .build());
   }
 
-  /** 384x384 pixels, so that no resizing is timed with the large models. */
-  private static Image gradient() {
-    byte[] rgb = new byte[3 * 384 * 384];
+  private Image gradient() {
+    byte[] rgb = new byte[3 * side * side];
     for (int i = 0; i < rgb.length; i++) {
-      rgb[i] = (byte) (i / 3 % 384 * (i % 3 + 1) / 3);
+      rgb[i] = (byte) (i / 3 % side * (i % 3 + 1) / 3);
     }
-    return Image.of(384, 384, rgb);
+    return Image.of(side, side, rgb);
   }
 
   private double gigabytes(long weights, double positions) {

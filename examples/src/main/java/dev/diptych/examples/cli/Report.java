@@ -42,6 +42,7 @@ final class Report {
     timings.addProperty("load", model.loadMillis());
     timings.addProperty("firstToken", millis(result.timings().firstToken()));
     timings.addProperty("tokens", millis(result.timings().tokens()));
+    timings.addProperty("imageEncoding", millis(result.timings().imageEncoding()));
     timings.addProperty("imageDecoding", millis(result.timings().imageDecoding()));
     timings.addProperty("total", millis(result.timings().total()));
     json.add("timingsMs", timings);

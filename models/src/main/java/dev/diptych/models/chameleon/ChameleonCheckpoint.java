@@ -60,7 +60,7 @@ public final class ChameleonCheckpoint {
               c.cacheBytes(c.maxPositionEmbeddings(), 4),
               c.cacheBytes(c.maxPositionEmbeddings(), 2));
       return CheckpointSummary.of(files.checkpoint(), "chameleon")
-          .with(layout(files), sizes(files, codes), weights.report(), memory, step(c));
+          .with(layout(files), sizes(files, codes), weights.report(), memory, step(files));
     }
   }
 
@@ -82,13 +82,21 @@ public final class ChameleonCheckpoint {
         : layout + ", no picture decoder: reads pictures, writes text only";
   }
 
-  private static CheckpointSummary.Step step(TransformerConfig c) {
+  /** A code of a picture is chosen by the codes' rows of the head; the embeddings are left out. */
+  private static CheckpointSummary.Step step(ChameleonFiles files) {
+    TransformerConfig c = files.config().transformer();
     long d = c.hiddenSize();
     long q = (long) c.numAttentionHeads() * c.headDim();
     long kv = (long) c.numKeyValueHeads() * c.headDim();
     long layer = 2 * d * q + 2 * d * kv + 3 * d * c.intermediateSize() + 2 * d;
-    long all = c.numHiddenLayers() * layer + d + (long) c.vocabSize() * d;
-    return new CheckpointSummary.Step(all, all, 2L * c.numHiddenLayers() * kv);
+    long layers = c.numHiddenLayers() * layer + d;
+    return new CheckpointSummary.Step(
+        layers + files.vocabulary().imageIds().length * d,
+        layers + c.vocabSize() * d,
+        2L * c.numHiddenLayers() * kv,
+        files.config().family() == ChameleonConfig.Family.LUMINA
+            ? CheckpointSummary.Contexts.FULL_AND_EMPTY
+            : CheckpointSummary.Contexts.FULL_PICTURES_AND_EMPTY);
   }
 
   private static Map<String, String> sizes(ChameleonFiles files, int codes) {
@@ -104,6 +112,7 @@ public final class ChameleonCheckpoint {
     put(sizes, "image.codebook_entries", files.vocabulary().imageIds().length);
     if (codes > 0) {
       put(sizes, "image.tokens", codes);
+      put(sizes, "image.resolution", files.vq().imageSize());
     }
     files.config().targetSize().ifPresent(size -> put(sizes, "image.target_size", size));
     return sizes;

@@ -76,7 +76,8 @@ public final class JanusCheckpoint {
     return new CheckpointSummary.Step(
         layers + head + aligner,
         layers + (long) c.vocabSize() * d,
-        2L * c.numHiddenLayers() * kv);
+        2L * c.numHiddenLayers() * kv,
+        CheckpointSummary.Contexts.EQUAL);
   }
 
   /**

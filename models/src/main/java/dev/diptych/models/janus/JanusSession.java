@@ -88,10 +88,12 @@ final class JanusSession extends Session {
     int each = model.config().imageTokens();
     for (int i = 0; i < images.size(); i++) {
       run.step();
+      long begin = System.nanoTime();
       float[] pixelValues = model.imageProcessor().pixelValues(List.of(images.get(i)));
       int[] at =
           positions.subList(i * each, (i + 1) * each).stream().mapToInt(p -> p).toArray();
       Value features = scope.add(transformer.encodeImages(pixelValues, 1));
+      run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       embeds = scope.add(transformer.placeImages(embeds, features, at));
     }
     return embeds;
