@@ -38,25 +38,51 @@ public final class VqImageDecoder implements AutoCloseable {
   /** A code that is not known yet; its pixels come out grey. */
   public static final int MISSING = -1;
 
-  private static final int RGB = 3;
+  static final int RGB = 3;
+
+  /** What the middle of [-1, 1] becomes. */
+  private static final int GREY = 127;
 
   // The names of onnx-community's exports, so that a file of ours can stand in for one of theirs.
-  private static final String CODES = "generated_tokens";
-  private static final String PIXELS = "decoded_image";
+  static final String CODES = "generated_tokens";
+  static final String PIXELS = "decoded_image";
 
   private final OnnxProgram program;
   private final String input;
   private final String output;
   private final Grid grid;
   private final int numEmbeddings;
+  private final Scale scale;
 
-  private VqImageDecoder(
-      OnnxProgram program, String input, String output, Grid grid, int numEmbeddings) {
+  /**
+   * How pixels become bytes: {@code (x - offset) / divisor * 255}, clipped and truncated.
+   *
+   * @param offset of each colour
+   * @param divisor of each colour
+   */
+  record Scale(float[] offset, float[] divisor) {
+    /** From [-1, 1]. */
+    static final Scale SIGNED = new Scale(new float[] {-1, -1, -1}, new float[] {2, 2, 2});
+
+    private int toByte(float x, int channel) {
+      float unit = (x - offset[channel]) / divisor[channel];
+      return (int) Math.min(Math.max(unit * 255, 0), 255);
+    }
+  }
+
+  VqImageDecoder(
+      OnnxProgram program,
+      String input,
+      String output,
+      Grid grid,
+      int numEmbeddings,
+      Scale scale) {
     this.program = program;
     this.input = input;
     this.output = output;
     this.grid = grid;
     this.numEmbeddings = numEmbeddings;
+    this.scale = scale;
   }
 
   /**
@@ -134,7 +160,7 @@ public final class VqImageDecoder implements AutoCloseable {
     }
     Grid grid = new Grid(rows, columns, config.patchSize());
     OnnxProgram program = OnnxProgram.of(graph(config, rows, columns), weights, options);
-    return new VqImageDecoder(program, CODES, PIXELS, grid, config.numEmbeddings());
+    return new VqImageDecoder(program, CODES, PIXELS, grid, config.numEmbeddings(), Scale.SIGNED);
   }
 
   /**
@@ -162,7 +188,8 @@ public final class VqImageDecoder implements AutoCloseable {
                 + "]\n  found    " + in + " to " + out
                 + "\n  Was it exported from this model?");
       }
-      return new VqImageDecoder(program, in.name(), out.name(), grid, numEmbeddings);
+      return new VqImageDecoder(
+          program, in.name(), out.name(), grid, numEmbeddings, Scale.SIGNED);
     } catch (RuntimeException e) {
       program.close();
       throw e;
@@ -323,7 +350,7 @@ public final class VqImageDecoder implements AutoCloseable {
     int width = grid.width();
     int patch = grid.patchSize();
     byte[] rgb = new byte[RGB * grid.height() * width];
-    Arrays.fill(rgb, (byte) toByte(0));
+    Arrays.fill(rgb, (byte) GREY);
     if (Arrays.stream(imageCodes).allMatch(code -> code == MISSING)) {
       return Image.of(width, grid.height(), rgb);
     }
@@ -396,15 +423,10 @@ public final class VqImageDecoder implements AutoCloseable {
               "The VQ decoder gave a pixel that is not a number, in row " + i / width + ", column "
                   + i % width + "\n  Are the weights whole?");
         }
-        rgb[RGB * i + c] = (byte) toByte(pixel);
+        rgb[RGB * i + c] = (byte) scale.toByte(pixel, c);
       }
     }
     return Image.of(width, grid.height(), rgb);
-  }
-
-  /** {@return (x + 1) / 2 * 255 in float32, clipped and truncated as the reference does} */
-  private static int toByte(float x) {
-    return (int) Math.min(Math.max((x + 1) / 2 * 255, 0), 255);
   }
 
   private static OnnxProgram.Port only(Path file, String what, List<OnnxProgram.Port> ports) {

@@ -114,19 +114,8 @@ public final class VqImageTokenizer implements AutoCloseable {
    * @return [N, P] indices, each in [0, E), row by row over the grid of Y/patch x X/patch codes
    */
   public int[][] encode(FloatBuffer pixelValues, int n, int height, int width) {
-    int patch = config.patchSize();
-    if (n < 1 || height < patch || width < patch || height % patch != 0 || width % patch != 0) {
-      throw new InvalidRequestException(
-          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at"
-              + " least one, with sides that are multiples of " + patch);
-    }
-    long needed = (long) n * config.inChannels() * height * width;
-    if (pixelValues.remaining() != needed) {
-      throw new InvalidRequestException(
-          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels: expected "
-              + needed + " numbers, found " + pixelValues.remaining());
-    }
-    int pictureSize = (int) (needed / n);
+    checkPictures(pixelValues, n, config.inChannels(), height, width, config.patchSize());
+    int pictureSize = pixelValues.remaining() / n;
     int[][] codes = new int[n][];
     // One by one: a batch would take the memory of all their features at once and save no time.
     for (int i = 0; i < n; i++) {
@@ -141,6 +130,26 @@ public final class VqImageTokenizer implements AutoCloseable {
       codes[i] = Arrays.stream(found).mapToInt(Math::toIntExact).toArray();
     }
     return codes;
+  }
+
+  /**
+   * Checks that a buffer holds pictures of a size that a coder reads.
+   *
+   * @throws InvalidRequestException if it does not
+   */
+  static void checkPictures(
+      FloatBuffer pixelValues, int n, int channels, int height, int width, int patch) {
+    if (n < 1 || height < patch || width < patch || height % patch != 0 || width % patch != 0) {
+      throw new InvalidRequestException(
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels; expected at"
+              + " least one, with sides that are multiples of " + patch);
+    }
+    long needed = (long) n * channels * height * width;
+    if (pixelValues.remaining() != needed) {
+      throw new InvalidRequestException(
+          "Cannot encode " + n + " pictures of " + width + "x" + height + " pixels: expected "
+              + needed + " numbers, found " + pixelValues.remaining());
+    }
   }
 
   /** {@return the coder's sizes} */
@@ -164,12 +173,17 @@ public final class VqImageTokenizer implements AutoCloseable {
       z = blocks.l2Normalize(z);
       codebook = blocks.l2Normalize(codebook);
     }
+    return nearest(graph, z, codebook);
+  }
+
+  /** Finds the row of the codebook [E, D] of least distance: [..., P, D] to [..., P]. */
+  static Edge nearest(OnnxGraph graph, Edge z, Edge codebook) {
     // |z|^2 + |e|^2 - 2 z.e in the reference's order, so that near ties fall on the same side.
-    Edge zz = graph.node("ReduceSumSquare", lastAxis(1), z); // [N, P, 1]
+    Edge zz = graph.node("ReduceSumSquare", lastAxis(1), z); // [..., P, 1]
     Edge ee = graph.node("ReduceSumSquare", lastAxis(0), codebook); // [E]
     Edge transposed = graph.node("Transpose", Map.of("perm", new long[] {1, 0}), codebook);
-    Edge ze = graph.node("Mul", graph.node("MatMul", z, transposed), graph.scalar(2)); // [N, P, E]
-    Edge distance = graph.node("Sub", graph.node("Add", zz, ee), ze);
+    Edge ze = graph.node("Mul", graph.node("MatMul", z, transposed), graph.scalar(2));
+    Edge distance = graph.node("Sub", graph.node("Add", zz, ee), ze); // [..., P, E]
     return graph.node("ArgMin", Map.of("axis", -1L, "keepdims", 0L), distance);
   }
 
