@@ -9,6 +9,7 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.models.chameleon.ChameleonCheckpoint;
+import dev.diptych.models.chameleon.ChameleonModel;
 import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
 import java.nio.file.Files;
@@ -68,7 +69,7 @@ public final class Diptych {
 
       @Override
       UnifiedModel load(Path folder, LoadOptions options) {
-        throw new UnsupportedModelException("Chameleon checkpoints are inspected, not run: " + folder);
+        return ChameleonModel.load(folder, options);
       }
 
       @Override

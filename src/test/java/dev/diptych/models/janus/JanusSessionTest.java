@@ -3,50 +3,46 @@ package dev.diptych.models.janus;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.diptych.core.Cancellation;
-import dev.diptych.core.DeadlineExceededException;
-import dev.diptych.core.Generation;
-import dev.diptych.core.GenerationCancelledException;
-import dev.diptych.core.GenerationListener;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
-import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
-import dev.diptych.core.Part;
-import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
+import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.core.engine.Value;
-import java.time.Duration;
+import dev.diptych.models.ModelContract;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
 /** What every session promises, on a tiny checkpoint in the published layout. */
-class JanusSessionTest {
-  private static JanusModel model;
-  private static Image cat;
-  private static Image coffee;
+class JanusSessionTest extends ModelContract {
+  private Image cat;
+  private Image coffee;
 
-  @BeforeAll
-  static void load() {
-    model = JanusModel.load(TinyJanus.checkpoint("hf"), JanusGoldenTest.FLOAT32);
-    cat = JanusGoldenTest.picture("cat_96x63.png");
-    coffee = JanusGoldenTest.picture("coffee_32x36.png");
+  @Override
+  protected UnifiedModel load(LoadOptions options) {
+    return JanusModel.load(TinyJanus.checkpoint("hf"), options);
   }
 
-  @AfterAll
-  static void close() {
-    model.close();
+  @Override
+  protected int codes() {
+    return ((JanusModel) model).config().imageTokens();
+  }
+
+  @Override
+  protected long smallLimit() {
+    return 6_000_000;
+  }
+
+  @BeforeAll
+  void openPictures() {
+    cat = JanusGoldenTest.picture("cat_96x63.png");
+    coffee = JanusGoldenTest.picture("coffee_32x36.png");
   }
 
   @Test
@@ -70,13 +66,13 @@ class JanusSessionTest {
   }
 
   /** One prefill of all ids, then one whole prefill for every token: no cache is reused. */
-  private static List<Integer> answerWithoutCache(
+  private List<Integer> answerWithoutCache(
       List<Integer> ids, List<Image> images, int tokens) {
     List<Integer> all = new ArrayList<>(ids);
     List<Integer> answer = new ArrayList<>();
-    int placeholder = model.tokenizer().controlId(JanusPrompt.IMAGE_PLACEHOLDER);
+    int placeholder = janus().tokenizer().controlId(JanusPrompt.IMAGE_PLACEHOLDER);
     GenerationOptions greedy = GenerationOptions.builder().greedy(true).build();
-    JanusTransformer t = model.transformer();
+    JanusTransformer t = janus().transformer();
     int[] positions =
         java.util.stream.IntStream.range(0, ids.size())
             .filter(i -> ids.get(i) == placeholder)
@@ -92,7 +88,7 @@ class JanusSessionTest {
         int id = sampling.firstToken(hidden, List.of(), 0);
         all.add(id);
         answer.add(id);
-        if (id == model.prompt().eos()) {
+        if (id == janus().prompt().eos()) {
           break;
         }
       }
@@ -100,177 +96,9 @@ class JanusSessionTest {
     return answer;
   }
 
-  private static Value features(List<Image> images) {
-    float[] pixelValues = model.imageProcessor().pixelValues(images);
-    return model.transformer().encodeImages(pixelValues, images.size());
-  }
-
-  @Test
-  void cancelledAnywhereTheSessionStandsWhereItStoodAndNothingLeaks() {
-    try (Session session = model.newSession()) {
-      session.generate(ask("first", 4));
-      long live = Value.live();
-      GenerationResult expected;
-      try (Session other = model.newSession()) {
-        other.generate(ask("first", 4));
-        expected = other.generate(ask("second", 8));
-      }
-      for (int step : new int[] {0, 1, 3}) {
-        Cancellation cancellation = new Cancellation();
-        GenerationListener cancelling =
-            new GenerationListener() {
-              private int tokens;
-
-              @Override
-              public void onText(String piece) {
-                if (++tokens >= step) {
-                  cancellation.cancel();
-                }
-              }
-            };
-        if (step == 0) {
-          cancellation.cancel();
-        }
-        GenerationRequest request =
-            GenerationRequest.builder()
-                .text("cancelled")
-                .options(GenerationOptions.builder().maxTokens(200).temperature(1).seed(5).build())
-                .listener(cancelling)
-                .cancellation(cancellation)
-                .build();
-        assertThatThrownBy(() -> session.generate(request))
-            .isInstanceOf(GenerationCancelledException.class);
-        assertThat(Value.live()).as("open values after step %d", step).isEqualTo(live);
-      }
-
-      assertThat(session.generate(ask("second", 8)).tokenIds()).isEqualTo(expected.tokenIds());
-    }
-  }
-
-  @Test
-  void aDrawingIsCancelledWithinOneStep() {
-    for (int at : new int[] {1, 12, 25}) {
-      long live = Value.live();
-      Cancellation cancellation = new Cancellation();
-      int[] last = new int[1];
-      GenerationRequest request =
-          GenerationRequest.builder()
-              .text("a circle")
-              .output(Output.IMAGE)
-              .cancellation(cancellation)
-              .listener(
-                  new GenerationListener() {
-                    @Override
-                    public void onImageProgress(int done, int total) {
-                      last[0] = done;
-                      if (done == at) {
-                        cancellation.cancel();
-                      }
-                    }
-                  })
-              .build();
-
-      assertThatThrownBy(() -> model.generate(request))
-          .isInstanceOf(GenerationCancelledException.class);
-      assertThat(last[0]).isEqualTo(at);
-      assertThat(Value.live()).isEqualTo(live);
-    }
-  }
-
-  @Test
-  void aHandleCancelsBeforeTheFirstToken() {
-    try (Session session = model.newSession()) {
-      GenerationOptions many = GenerationOptions.builder().pictures(64).build();
-      GenerationRequest request =
-          GenerationRequest.builder().text("a circle").output(Output.IMAGE).options(many).build();
-      Generation generation = session.start(request);
-      generation.cancel();
-
-      assertThatThrownBy(generation::result).isInstanceOf(GenerationCancelledException.class);
-      // The handle cancels its own run, not the request for good.
-      assertThat(session.generate(request).images()).hasSize(64);
-    }
-  }
-
-  @Test
-  void aDeadlineEndsTheRequestAndTheSessionStaysUsable() {
-    try (Session session = model.newSession()) {
-      GenerationRequest request =
-          GenerationRequest.builder()
-              .text("a circle")
-              .output(Output.IMAGE)
-              .deadline(Duration.ofNanos(1))
-              .build();
-
-      assertThatThrownBy(() -> session.generate(request))
-          .isInstanceOf(DeadlineExceededException.class)
-          .hasMessageContaining("deadline of 0 ms");
-      assertThat(session.generate(ask("go on", 2)).tokenIds()).isNotEmpty();
-    }
-  }
-
-  @Test
-  void aListenerThatThrowsEndsTheRequestAndTheErrorArrivesOnce() {
-    IllegalStateException own = new IllegalStateException("mine");
-    GenerationRequest request =
-        GenerationRequest.builder()
-            .text("a circle")
-            .output(Output.IMAGE)
-            .listener(
-                new GenerationListener() {
-                  @Override
-                  public void onImageProgress(int done, int total) {
-                    throw own;
-                  }
-                })
-            .build();
-    long live = Value.live();
-
-    assertThatThrownBy(() -> model.generate(request)).isSameAs(own);
-    assertThat(Value.live()).isEqualTo(live);
-  }
-
-  @Test
-  void aListenerCannotCallItsOwnSession() {
-    try (Session session = model.newSession()) {
-      GenerationRequest request =
-          GenerationRequest.builder()
-              .text("hello")
-              .options(GenerationOptions.builder().maxTokens(3).build())
-              .listener(
-                  new GenerationListener() {
-                    @Override
-                    public void onPart(Part part) {
-                      session.generate(ask("again", 1));
-                    }
-                  })
-              .build();
-
-      assertThatThrownBy(() -> session.generate(request))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("one at a time");
-    }
-  }
-
-  @Test
-  void aListenerCannotCloseTheModelItHearsOf() {
-    GenerationRequest request =
-        GenerationRequest.builder()
-            .text("a circle")
-            .output(Output.IMAGE)
-            .listener(
-                new GenerationListener() {
-                  @Override
-                  public void onImageProgress(int done, int total) {
-                    model.close();
-                  }
-                })
-            .build();
-
-    assertThatThrownBy(() -> model.generate(request))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("cannot close the model");
-    assertThat(model.generate(ask("go on", 2)).tokenIds()).isNotEmpty();
+  private Value features(List<Image> images) {
+    float[] pixelValues = janus().imageProcessor().pixelValues(images);
+    return janus().transformer().encodeImages(pixelValues, images.size());
   }
 
   @Test
@@ -289,178 +117,7 @@ class JanusSessionTest {
         .isInstanceOf(UnsupportedRequestException.class);
   }
 
-  @Test
-  void aPromptThatDoesNotFitTheContextIsRefusedBeforeItIsRead() {
-    String words = "word ".repeat(2000);
-
-    assertThatThrownBy(() -> model.generate(ask(words, 1)))
-        .isInstanceOf(InvalidRequestException.class)
-        .hasMessageContaining("expected fewer than 1024 tokens");
-    assertThatThrownBy(
-            () ->
-                model.generate(
-                    GenerationRequest.builder().text(words).output(Output.IMAGE).build()))
-        .isInstanceOf(InvalidRequestException.class)
-        .hasMessageContaining("at most 1024 tokens");
-  }
-
-  @Test
-  void morePicturesThanMemoryHoldsAreRefusedWithBothNumbers() {
-    try (JanusModel small =
-        JanusModel.load(
-            TinyJanus.checkpoint("hf"), JanusGoldenTest.FLOAT32.withMemoryLimit(6_000_000))) {
-      GenerationRequest many =
-          GenerationRequest.builder()
-              .text("a circle")
-              .output(Output.IMAGE)
-              .options(GenerationOptions.builder().pictures(1024).build())
-              .build();
-
-      assertThatThrownBy(() -> small.generate(many))
-          .isInstanceOfSatisfying(
-              ResourceLimitException.class,
-              e -> {
-                assertThat(e.asked()).isGreaterThan(e.allowed());
-                assertThat(e.allowed()).isBetween(1L, 6_000_000L);
-              })
-          .hasMessageContaining("1024 pictures");
-      assertThat(small.draw("a circle").width()).isPositive();
-    }
-    assertThatThrownBy(
-            () ->
-                JanusModel.load(
-                    TinyJanus.checkpoint("hf"), JanusGoldenTest.FLOAT32.withMemoryLimit(1000)))
-        .isInstanceOf(ResourceLimitException.class)
-        .hasMessageContaining("the weights of");
-  }
-
-  @Test
-  void sixteenThreadsGetWhatOneThreadGets() throws Exception {
-    List<GenerationRequest> requests = new ArrayList<>();
-    for (int i = 0; i < 16; i++) {
-      GenerationOptions options =
-          GenerationOptions.builder().temperature(1).maxTokens(12).seed(i % 5).build();
-      requests.add(
-          GenerationRequest.builder()
-              .text("draw or say " + i % 3)
-              .output(i % 2 == 0 ? Output.IMAGE : Output.TEXT)
-              .options(options)
-              .build());
-    }
-    List<GenerationResult> alone = requests.stream().map(model::generate).toList();
-    ExecutorService pool = Executors.newFixedThreadPool(16);
-    try {
-      for (int round = 0; round < 3; round++) {
-        List<Callable<GenerationResult>> calls = new ArrayList<>();
-        requests.forEach(r -> calls.add(() -> model.generate(r)));
-        List<Future<GenerationResult>> together = pool.invokeAll(calls);
-        for (int i = 0; i < 16; i++) {
-          assertThat(together.get(i).get().tokenIds()).isEqualTo(alone.get(i).tokenIds());
-          assertThat(together.get(i).get().imageCodes()).isEqualTo(alone.get(i).imageCodes());
-        }
-      }
-    } finally {
-      pool.shutdownNow();
-    }
-  }
-
-  @Test
-  void closingTheModelCancelsWhoIsInsideAndRefusesWhoComesLater() throws Exception {
-    JanusModel own = JanusModel.load(TinyJanus.checkpoint("hf"), JanusGoldenTest.FLOAT32);
-    List<Session> sessions = new ArrayList<>();
-    List<Generation> running = new ArrayList<>();
-    CountDownLatch started = new CountDownLatch(8);
-    for (int i = 0; i < 8; i++) {
-      Session session = own.newSession();
-      sessions.add(session);
-      running.add(
-          session.start(
-              GenerationRequest.builder()
-                  .text("a circle")
-                  .output(Output.IMAGE)
-                  .options(GenerationOptions.builder().pictures(64).build())
-                  .listener(
-                      new GenerationListener() {
-                        @Override
-                        public void onImageProgress(int done, int total) {
-                          started.countDown();
-                          try {
-                            started.await();
-                          } catch (InterruptedException e) {
-                            Thread.currentThread().interrupt();
-                          }
-                        }
-                      })
-                  .build()));
-    }
-    started.await();
-    own.close();
-    own.close();
-
-    for (Generation generation : running) {
-      assertThatThrownBy(generation::result)
-          .isInstanceOf(GenerationCancelledException.class)
-          .hasMessageContaining("being closed");
-    }
-    assertThatThrownBy(own::newSession)
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("is closed");
-    assertThatThrownBy(() -> sessions.get(0).generate(ask("x", 1)))
-        .isInstanceOf(IllegalStateException.class);
-    sessions.forEach(Session::close);
-    sessions.forEach(Session::close);
-    assertThatThrownBy(() -> sessions.get(0).generate(ask("x", 1)))
-        .isInstanceOf(IllegalStateException.class);
-  }
-
-  @Test
-  void previewsComeWhileThePictureForms() {
-    List<Image> previews = new ArrayList<>();
-    GenerationResult result =
-        model.generate(
-            GenerationRequest.builder()
-                .text("a circle")
-                .output(Output.IMAGE)
-                .previewEvery(Duration.ZERO)
-                .listener(
-                    new GenerationListener() {
-                      @Override
-                      public void onPreview(int index, Image preview) {
-                        previews.add(preview);
-                      }
-                    })
-                .build());
-
-    assertThat(previews).hasSize(model.config().imageTokens() - 1);
-    Image last = previews.get(previews.size() - 1);
-    assertThat(last.width()).isEqualTo(result.images().get(0).width());
-    assertThat(last).isNotEqualTo(previews.get(0));
-  }
-
-  @Test
-  void streamedPiecesAreTheText() {
-    StringBuilder told = new StringBuilder();
-    GenerationResult result =
-        model.generate(
-            GenerationRequest.builder()
-                .text("tell me")
-                .options(GenerationOptions.builder().maxTokens(40).temperature(1).seed(3).build())
-                .listener(
-                    new GenerationListener() {
-                      @Override
-                      public void onText(String piece) {
-                        told.append(piece);
-                      }
-                    })
-                .build());
-
-    assertThat(told).hasToString(result.text()).isNotEmpty();
-  }
-
-  private static GenerationRequest ask(String text, int tokens) {
-    return GenerationRequest.builder()
-        .text(text)
-        .options(GenerationOptions.builder().maxTokens(tokens).build())
-        .build();
+  private JanusModel janus() {
+    return (JanusModel) model;
   }
 }

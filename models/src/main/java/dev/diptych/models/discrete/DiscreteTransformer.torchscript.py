@@ -138,7 +138,8 @@ class DiscreteTransformer(Module):
         head = self.head(w)
         first = int(image_ids[0].item())
         count = image_ids.shape[0]
-        w["image_ids"] = image_ids
+        # A copy, because the argument lives in a buffer that is collected after the call.
+        w["image_ids"] = image_ids.clone()
         if int(image_ids[count - 1].item()) - first == count - 1:
             w["image_head.weight"] = head.narrow(0, first, count)
         else:

@@ -1,0 +1,134 @@
+package dev.diptych.models.chameleon;
+
+import dev.diptych.core.Image;
+import dev.diptych.core.LoadOptions;
+import dev.diptych.core.engine.OnnxGraph;
+import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.core.engine.OnnxWeights;
+import dev.diptych.core.engine.Scope;
+import dev.diptych.core.vq.VqConfig;
+import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.tokenizers.VqImageTokenizer;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The VQGAN that makes codes of pictures and pictures of codes, in float32. Each half is loaded by
+ * its first use: who only reads pictures pays nothing for the other.
+ */
+final class ChameleonCoder implements AutoCloseable {
+  // A decoder of another size has its own copy of the weights, so only the latest ones are kept.
+  private static final int KEPT_DECODERS = 2;
+
+  private final Checkpoint checkpoint;
+  private final String prefix;
+  private final VqConfig config;
+  private final Optional<Path> exported;
+  private final Scope resources = new Scope();
+  private final Map<VqImageDecoder.Grid, VqImageDecoder> decoders = new LinkedHashMap<>();
+  private VqImageTokenizer encoder;
+
+  private ChameleonCoder(
+      Checkpoint checkpoint, String prefix, VqConfig config, Optional<Path> exported) {
+    this.checkpoint = checkpoint;
+    this.prefix = prefix;
+    this.config = config;
+    this.exported = exported;
+  }
+
+  /** {@return bytes that both halves take when they are loaded} */
+  static long bytes(VqConfig config) {
+    long decoder = config.hasDecoder() ? bytes(VqImageDecoder.graph(config)) : 0;
+    return decoder + bytes(VqImageTokenizer.graph(config));
+  }
+
+  private static long bytes(OnnxGraph graph) {
+    return graph.weights().stream().mapToLong(OnnxGraph.Weight::bytes).sum();
+  }
+
+  /** {@return the coder of a checkpoint that has one} */
+  static ChameleonCoder of(ChameleonFiles files, LoadOptions options) {
+    return new ChameleonCoder(
+        files.checkpoint(),
+        files.coderPrefix().orElseThrow(),
+        files.vq(),
+        options.imageDecoder());
+  }
+
+  /** {@return whether there is what turns codes into pixels} */
+  boolean draws() {
+    return config.hasDecoder() || exported.isPresent();
+  }
+
+  VqConfig config() {
+    return config;
+  }
+
+  /**
+   * Finds the codes of a picture.
+   *
+   * @param pixelValues [3, Y, X]
+   * @return [Y / patch * X / patch] codes, row by row
+   */
+  int[] encode(float[] pixelValues, int height, int width) {
+    return encoder().encode(FloatBuffer.wrap(pixelValues), 1, height, width)[0];
+  }
+
+  private synchronized VqImageTokenizer encoder() {
+    if (encoder == null) {
+      encoder =
+          resources.add(
+              VqImageTokenizer.load(
+                  config, OnnxWeights.of(checkpoint, prefix), OnnxProgram.Options.DEFAULT));
+    }
+    return encoder;
+  }
+
+  /**
+   * Makes pixels of codes.
+   *
+   * @param codes [rows * columns], -1 where not known
+   * @param whole whether all are known
+   */
+  Image draw(int[] codes, int rows, int columns, boolean whole, Runnable step) {
+    VqImageDecoder decoder = decoder(rows, columns);
+    return whole
+        ? decoder.draw(new int[][] {codes}, step).get(0)
+        : decoder.drawPartial(codes, step);
+  }
+
+  private synchronized VqImageDecoder decoder(int rows, int columns) {
+    VqImageDecoder.Grid grid = new VqImageDecoder.Grid(rows, columns, config.patchSize());
+    VqImageDecoder decoder = decoders.get(grid);
+    if (decoder == null) {
+      if (decoders.size() == KEPT_DECODERS) {
+        // Its calls under way end first.
+        decoders.remove(List.copyOf(decoders.keySet()).get(0)).close();
+      }
+      decoder =
+          exported.isPresent()
+              ? VqImageDecoder.open(
+                  exported.get(), grid, config.numEmbeddings(), OnnxProgram.Options.DEFAULT)
+              : VqImageDecoder.load(
+                  config,
+                  rows,
+                  columns,
+                  OnnxWeights.of(checkpoint, prefix),
+                  OnnxProgram.Options.DEFAULT);
+      decoders.put(grid, decoder);
+    }
+    return decoder;
+  }
+
+  @Override
+  public synchronized void close() {
+    decoders.values().forEach(resources::add);
+    decoders.clear();
+    resources.close();
+  }
+}
