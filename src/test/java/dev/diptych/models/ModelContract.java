@@ -375,6 +375,20 @@ public abstract class ModelContract {
   }
 
   @Test
+  void aPictureOfASizeThatTheModelDoesNotDrawIsRefused() {
+    GenerationRequest odd =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().imageSize(77, 1234).build())
+            .build();
+
+    assertThatThrownBy(() -> model.generate(odd))
+        .isInstanceOf(InvalidRequestException.class)
+        .hasMessageContaining("77x1234");
+  }
+
+  @Test
   void streamedPiecesAreTheText() {
     StringBuilder told = new StringBuilder();
     GenerationResult result =

@@ -3,8 +3,8 @@ package dev.diptych.core;
 /** The number format that a model computes in. */
 public enum DType {
   /**
-   * bfloat16 when the checkpoint holds 16-bit weights and this machine multiplies bfloat16 in
-   * hardware (AVX512-bf16, AMX, a GPU), else float32.
+   * bfloat16 when the checkpoint holds 16-bit weights, this machine multiplies bfloat16 in hardware
+   * (AVX512-bf16, AMX, a GPU), and the model is too large for the processor's caches; else float32.
    */
   AUTO,
   /** IEEE single precision. */

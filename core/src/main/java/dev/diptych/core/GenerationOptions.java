@@ -109,6 +109,26 @@ public record GenerationOptions(
     return greedy.orElse(false) || temperature.orElse(1) == 0;
   }
 
+  /**
+   * Refuses a size that a model of one size cannot draw; for families.
+   *
+   * @throws InvalidRequestException if another size is asked for
+   */
+  public void requireImageSize(int width, int height) {
+    if (imageWidth.orElse(width) != width || imageHeight.orElse(height) != height) {
+      throw new InvalidRequestException(
+          "The size of the picture is not one that this model draws\n  expected "
+              + width
+              + "x"
+              + height
+              + "\n  found    "
+              + imageWidth.orElse(width)
+              + "x"
+              + imageHeight.orElse(height)
+              + "\n  remedy   leave the size open, and resize the picture");
+    }
+  }
+
   /** {@return the values that are present as one JSON object, by the names of this record} */
   public String toJson() {
     JsonObject json = new JsonObject();

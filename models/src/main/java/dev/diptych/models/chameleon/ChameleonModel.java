@@ -266,6 +266,7 @@ public final class ChameleonModel implements UnifiedModel {
 
     @Override
     public Optional<PictureGrammar> grammar(GenerationOptions options, Output output) {
+      options.requireImageSize(coder.config().imageSize(), coder.config().imageSize());
       return coder.draws() ? Optional.of(square()) : Optional.empty();
     }
 

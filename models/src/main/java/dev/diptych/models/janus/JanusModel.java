@@ -251,6 +251,11 @@ public final class JanusModel implements UnifiedModel {
     return config;
   }
 
+  /** {@return rows and columns of pixels of a drawing} */
+  int imageSide() {
+    return vqConfig.imageSize();
+  }
+
   TextTokenizer tokenizer() {
     return tokenizer;
   }

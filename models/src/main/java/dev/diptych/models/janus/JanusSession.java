@@ -207,6 +207,8 @@ final class JanusSession extends Session {
   }
 
   private GenerationResult draw(GenerationRun run) {
+    int side = model.imageSide();
+    run.options().requireImageSize(side, side);
     int[] ids = model.prompt().drawing(run.request().parts());
     int tokens = model.config().imageTokens();
     int context = model.capabilities().maxSequenceLength();
