@@ -10,6 +10,8 @@ import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.models.chameleon.ChameleonCheckpoint;
 import dev.diptych.models.chameleon.ChameleonModel;
+import dev.diptych.models.emu3.Emu3Checkpoint;
+import dev.diptych.models.emu3.Emu3Model;
 import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
 import java.nio.file.Files;
@@ -21,7 +23,7 @@ import java.util.stream.Collectors;
 
 /** The way in: a folder of a published checkpoint becomes a model. */
 public final class Diptych {
-  // config.json of Chameleon holds its whole vocabulary
+  // config.json of Chameleon and of Emu3 holds the whole vocabulary
   private static final long CONFIG_LIMIT = 16 << 20;
 
   private Diptych() {}
@@ -85,6 +87,28 @@ public final class Diptych {
       @Override
       List<Path> exportVqDecoder(Path folder, Path file) {
         return ChameleonCheckpoint.exportVqDecoder(folder, file);
+      }
+    },
+
+    EMU3("emu3") {
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return Emu3Model.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return Emu3Checkpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return Emu3Checkpoint.exportVqEncoder(folder, file);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return Emu3Checkpoint.exportVqDecoder(folder, file);
       }
     };
 

@@ -1,0 +1,134 @@
+package dev.diptych.models.emu3;
+
+import dev.diptych.core.Image;
+import dev.diptych.core.LoadOptions;
+import dev.diptych.core.engine.OnnxProgram;
+import dev.diptych.core.engine.OnnxWeights;
+import dev.diptych.core.engine.Scope;
+import dev.diptych.core.vq.Emu3VqConfig;
+import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.core.weights.Weights;
+import dev.diptych.decoders.Emu3ImageDecoder;
+import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.tokenizers.Emu3ImageTokenizer;
+import java.nio.FloatBuffer;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/**
+ * The coder that makes codes of pictures and pictures of codes, in float32. Each half is loaded by
+ * its first use: who only reads pictures pays nothing for the other.
+ */
+final class Emu3Coder implements AutoCloseable {
+  // A decoder of another size has its own copy of the weights, so only the latest ones are kept.
+  private static final int KEPT_DECODERS = 2;
+
+  private final Checkpoint checkpoint;
+  private final Emu3VqConfig config;
+  private final double[] imageMean;
+  private final double[] imageStd;
+  private final Optional<Path> exported;
+  private final Scope resources = new Scope();
+  private final Map<VqImageDecoder.Grid, VqImageDecoder> decoders = new LinkedHashMap<>();
+  private Emu3ImageTokenizer encoder;
+
+  /**
+   * Prepares both halves; nothing is loaded.
+   *
+   * @param files whose tensors, and whose normalisation of pictures, undone after decoding
+   */
+  Emu3Coder(Emu3Files files, LoadOptions options) {
+    this.checkpoint = files.checkpoint();
+    this.config = files.config().vq();
+    this.imageMean = files.imageMean();
+    this.imageStd = files.imageStd();
+    this.exported = options.imageDecoder();
+  }
+
+  /** Asks for every tensor of both halves with its shape. */
+  static void bind(Weights weights, Emu3VqConfig config) {
+    Weights coder = weights.at(Emu3Weights.coderPrefix(weights.checkpoint()));
+    Emu3ImageTokenizer.bind(config, coder);
+    Emu3ImageDecoder.bind(config, coder);
+  }
+
+  /** {@return bytes that both halves take when they are loaded} */
+  static long bytes(Emu3VqConfig config) {
+    return Emu3ImageTokenizer.weightBytes(config) + Emu3ImageDecoder.weightBytes(config);
+  }
+
+  /**
+   * Finds the codes of a picture.
+   *
+   * @param pixelValues [3, Y, X]
+   * @return [Y / patch * X / patch] codes, row by row
+   */
+  int[] encode(float[] pixelValues, int height, int width) {
+    return encoder().encode(FloatBuffer.wrap(pixelValues), 1, height, width)[0];
+  }
+
+  private synchronized Emu3ImageTokenizer encoder() {
+    if (encoder == null) {
+      encoder =
+          resources.add(
+              Emu3ImageTokenizer.load(config, weights(), OnnxProgram.Options.DEFAULT));
+    }
+    return encoder;
+  }
+
+  private OnnxWeights weights() {
+    return OnnxWeights.of(checkpoint, Emu3Weights.coderPrefix(checkpoint));
+  }
+
+  /**
+   * Makes pixels of codes, one picture at a time: each uses all cores, and a decoder that makes room
+   * for another is never in use.
+   *
+   * @param codes [rows * columns], -1 where not known
+   * @param whole whether all are known
+   */
+  Image draw(int[] codes, int rows, int columns, boolean whole, Runnable step) {
+    synchronized (decoders) {
+      VqImageDecoder decoder = decoder(rows, columns);
+      return whole
+          ? decoder.draw(new int[][] {codes}, step).get(0)
+          : decoder.drawPartial(codes, step);
+    }
+  }
+
+  private VqImageDecoder decoder(int rows, int columns) {
+    VqImageDecoder.Grid grid = new VqImageDecoder.Grid(rows, columns, config.patchSize());
+    VqImageDecoder decoder = decoders.get(grid);
+    if (decoder == null) {
+      if (decoders.size() == KEPT_DECODERS) {
+        decoders.remove(List.copyOf(decoders.keySet()).get(0)).close();
+      }
+      decoder =
+          exported.isPresent()
+              ? VqImageDecoder.open(
+                  exported.get(), grid, config.codebookSize(), OnnxProgram.Options.DEFAULT)
+              : Emu3ImageDecoder.load(
+                  config,
+                  rows,
+                  columns,
+                  imageMean,
+                  imageStd,
+                  weights(),
+                  OnnxProgram.Options.DEFAULT);
+      decoders.put(grid, decoder);
+    }
+    return decoder;
+  }
+
+  @Override
+  public void close() {
+    synchronized (decoders) {
+      decoders.values().forEach(resources::add);
+      decoders.clear();
+    }
+    resources.close();
+  }
+}
