@@ -2,6 +2,7 @@ package dev.diptych.core.engine;
 
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
+import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.StoredType;
 import dev.diptych.core.weights.TensorSpec;
@@ -9,6 +10,7 @@ import java.nio.ByteBuffer;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Predicate;
 
 /**
  * Brings a checkpoint's tensors into libtorch, in the dtype that the model computes in.
@@ -78,10 +80,27 @@ public final class WeightLoader {
     }
   }
 
-  /** {@return bytes that these tensors take in memory in this dtype} */
+  /** {@return bytes that these tensors take in memory in this dtype, none of them quantised} */
   public static long bytes(Map<String, Slice> slices, DType dtype) {
-    long size = dtype == DType.BFLOAT16 ? 2 : 4;
-    return slices.values().stream().mapToLong(s -> s.elements() * size).sum();
+    return bytes(slices, dtype, name -> false);
+  }
+
+  /**
+   * {@return bytes that these tensors take in memory in this dtype}
+   *
+   * @param quantised which tensors are quantised where the dtype says so and their shape allows it
+   */
+  public static long bytes(
+      Map<String, Slice> slices, DType dtype, Predicate<String> quantised) {
+    return slices.entrySet().stream()
+        .mapToLong(
+            e -> {
+              Quantiser quantiser = Quantiser.of(dtype, e.getKey(), e.getValue(), quantised);
+              return quantiser == null
+                  ? e.getValue().elements() * dtype.bytes()
+                  : quantiser.bytes(e.getValue());
+            })
+        .sum();
   }
 
   /**
@@ -93,15 +112,49 @@ public final class WeightLoader {
    */
   public static Value load(
       TorchDevice device, Checkpoint checkpoint, Map<String, Slice> slices, DType dtype) {
+    return load(device, checkpoint, slices, dtype, name -> false);
+  }
+
+  /**
+   * Loads tensors, and quantises some of them as they come: no two forms of more than one tensor are
+   * in memory at once.
+   *
+   * @param slices what to load, by the names that the script knows
+   * @param dtype any but {@link DType#AUTO}
+   * @param quantised which tensors, all named {@code X.weight} and read by {@code
+   *     core.nn.linear}, are quantised where the dtype says so; shapes that the kernels do not take
+   *     stay as they are
+   * @return a Dict[str, Tensor], with {@code X.scales} or {@code X.scales_and_zeros} beside what was
+   *     quantised
+   * @throws UnsupportedModelException if the dtype is quantised and the device is a GPU
+   */
+  public static Value load(
+      TorchDevice device,
+      Checkpoint checkpoint,
+      Map<String, Slice> slices,
+      DType dtype,
+      Predicate<String> quantised) {
+    if (dtype.quantised() && device.gpu()) {
+      throw new UnsupportedModelException(
+          dtype + " weights run on the CPU only\n  remedy   dtype BFLOAT16, or device CPU");
+    }
     try (Scope scope = new Scope();
         TorchScript script = TorchScript.load(device, WeightLoader.class, List.of())) {
       Value like = scope.add(device.floats(new float[1], 1));
       Map<String, Value> tensors = new LinkedHashMap<>();
       Staging staging = new Staging();
       slices.forEach(
-          (name, slice) ->
-              tensors.put(
-                  name, scope.add(one(device, script, like, checkpoint, slice, dtype, staging))));
+          (name, slice) -> {
+            Value tensor = one(device, script, like, checkpoint, slice, dtype, staging);
+            Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
+            if (quantiser == null) {
+              tensors.put(name, scope.add(tensor));
+            } else {
+              try (tensor) {
+                quantiser.put(device, script, tensor, name, tensors, scope);
+              }
+            }
+          });
       return device.dictionary(tensors);
     }
   }
@@ -198,7 +251,7 @@ public final class WeightLoader {
 
   /** The dtype's number in scripts. */
   static int code(DType dtype) {
-    return dtype == DType.BFLOAT16 ? 15 : 6;
+    return dtype == DType.FLOAT32 ? 6 : 15;
   }
 
   private static int code(TensorSpec spec) {

@@ -1,7 +1,6 @@
 package dev.diptych.examples.cli;
 
 import dev.diptych.core.Cancellation;
-import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.FinishReason;
 import dev.diptych.core.GenerationCancelledException;
@@ -301,8 +300,14 @@ final class Benchmark {
   }
 
   private double gigabytes(long weights, double positions) {
-    int bytes = model.dtype() == DType.BFLOAT16 ? 2 : 4;
-    return bytes * (weights + step.cache() * positions) / 1e9;
+    double weight =
+        switch (model.dtype()) {
+          // the few tensors that stay in bfloat16 are left out of account
+          case INT8 -> 1;
+          case INT4 -> 0.5 + 4 / 64.0;
+          default -> model.dtype().bytes();
+        };
+    return (weight * weights + model.dtype().bytes() * step.cache() * positions) / 1e9;
   }
 
   private void share(String read, String name, double bandwidth) {

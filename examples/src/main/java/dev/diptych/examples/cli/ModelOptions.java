@@ -49,7 +49,7 @@ final class ModelOptions {
       paramLabel = "DTYPE",
       defaultValue = "auto",
       converter = DTypeConverter.class,
-      description = "Number format: auto, float32 or bfloat16 (default: auto).")
+      description = "Number format: auto, float32, bfloat16, int8 or int4 (default: auto).")
   DType dtype;
 
   @Option(
@@ -144,9 +144,11 @@ final class ModelOptions {
         case "auto" -> DType.AUTO;
         case "float32" -> DType.FLOAT32;
         case "bfloat16" -> DType.BFLOAT16;
+        case "int8" -> DType.INT8;
+        case "int4" -> DType.INT4;
         default ->
             throw new TypeConversionException(
-                "expected auto, float32 or bfloat16; found " + value);
+                "expected auto, float32, bfloat16, int8 or int4; found " + value);
       };
     }
   }

@@ -103,7 +103,8 @@ public final class ChameleonModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes = WeightLoader.bytes(slices, dtype) + ChameleonCoder.bytes(vq);
+    this.weightBytes = WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
+            + ChameleonCoder.bytes(vq);
     Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
@@ -113,7 +114,8 @@ public final class ChameleonModel implements UnifiedModel {
                 discrete,
                 dtype,
                 device,
-                WeightLoader.load(device, checkpoint, slices, dtype)));
+                WeightLoader.load(
+                    device, checkpoint, slices, dtype, DiscreteTransformer::quantises)));
   }
 
   /**

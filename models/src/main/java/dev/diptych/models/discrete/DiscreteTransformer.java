@@ -20,7 +20,12 @@ import java.util.stream.IntStream;
  */
 public final class DiscreteTransformer implements AutoCloseable {
   static final List<String> SHARED =
-      List.of("core/nn/norm", "core/nn/rope", "core/nn/attention", "core/nn/sampling");
+      List.of(
+          "core/nn/linear",
+          "core/nn/norm",
+          "core/nn/rope",
+          "core/nn/attention",
+          "core/nn/sampling");
 
   private final TransformerConfig config;
   private final DType dtype;
@@ -102,6 +107,11 @@ public final class DiscreteTransformer implements AutoCloseable {
     }
   }
 
+  /** {@return whether a tensor of this name is quantised where the dtype says so} */
+  public static boolean quantises(String name) {
+    return name.startsWith("model.layers.") && name.endsWith("_proj.weight");
+  }
+
   /** {@return the sizes} */
   public TransformerConfig config() {
     return config;
@@ -122,7 +132,7 @@ public final class DiscreteTransformer implements AutoCloseable {
   /** {@return bytes that a cache takes} */
   long cacheBytes(long rows, long capacity) {
     return config.cacheBytes(
-        Math.multiplyExact(rows, capacity), dtype == DType.BFLOAT16 ? 2 : 4);
+        Math.multiplyExact(rows, capacity), dtype.bytes());
   }
 
   Cache newCache(int rows, int capacity) {

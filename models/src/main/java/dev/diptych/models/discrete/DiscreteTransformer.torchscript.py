@@ -28,9 +28,9 @@ class DiscreteTransformer(Module):
             interleaved: bool) -> Tensor:
         # x: [B, T, D] -> [B, T, D]; the rows are as many equal groups as there are caches
         B, T, D = x.shape
-        q = torch.linear(x, w[p + "q_proj.weight"], w.get(p + "q_proj.bias"))
-        k = torch.linear(x, w[p + "k_proj.weight"], w.get(p + "k_proj.bias"))
-        v = torch.linear(x, w[p + "v_proj.weight"], w.get(p + "v_proj.bias"))
+        q = __torch__.core.nn.linear.linear(x, w, p + "q_proj")
+        k = __torch__.core.nn.linear.linear(x, w, p + "k_proj")
+        v = __torch__.core.nn.linear.linear(x, w, p + "v_proj")
         q = q.view(B, T, q.shape[2] // head_dim, head_dim)
         k = k.view(B, T, k.shape[2] // head_dim, head_dim)
         v = v.view(B, T, v.shape[2] // head_dim, head_dim).transpose(1, 2)
@@ -51,13 +51,13 @@ class DiscreteTransformer(Module):
                         caches[g][2 * layer + 1], positions[g]))
             x = torch.cat(found)
         x = __torch__.core.nn.attention.merge_heads(x)
-        return torch.linear(x, w[p + "o_proj.weight"], w.get(p + "o_proj.bias"))
+        return __torch__.core.nn.linear.linear(x, w, p + "o_proj")
 
     def mlp(self, x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
         # x: [B, T, D] -> [B, T, D]; SwiGLU
-        gate = torch.silu(torch.linear(x, w[p + "gate_proj.weight"], w.get(p + "gate_proj.bias")))
-        up = torch.linear(x, w[p + "up_proj.weight"], w.get(p + "up_proj.bias"))
-        return torch.linear(gate * up, w[p + "down_proj.weight"], w.get(p + "down_proj.bias"))
+        gate = torch.silu(__torch__.core.nn.linear.linear(x, w, p + "gate_proj"))
+        up = __torch__.core.nn.linear.linear(x, w, p + "up_proj")
+        return __torch__.core.nn.linear.linear(gate * up, w, p + "down_proj")
 
     def decoder_layer(self, h: Tensor, w: Dict[str, Tensor], layer: int,
             caches: List[List[Tensor]], rope: Tensor, positions: List[int], head_dim: int,

@@ -99,7 +99,7 @@ public final class JanusModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes = WeightLoader.bytes(slices, dtype) + decoderBytes();
+    this.weightBytes = WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoderBytes();
     Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =

@@ -19,7 +19,12 @@ import java.util.Map;
  */
 final class JanusTransformer implements AutoCloseable {
   static final List<String> SHARED =
-      List.of("core/nn/norm", "core/nn/rope", "core/nn/attention", "core/nn/sampling");
+      List.of(
+          "core/nn/linear",
+          "core/nn/norm",
+          "core/nn/rope",
+          "core/nn/attention",
+          "core/nn/sampling");
 
   private final JanusConfig config;
   private final DType dtype;
@@ -58,7 +63,8 @@ final class JanusTransformer implements AutoCloseable {
     try {
       TorchScript script =
           onFailure.add(TorchScript.load(device, JanusTransformer.class, SHARED));
-      Value weights = onFailure.add(WeightLoader.load(device, checkpoint, slices, dtype));
+      Value weights = onFailure.add(WeightLoader.load(
+                  device, checkpoint, slices, dtype, JanusTransformer::quantises));
       JanusConfig.Text c = config.text();
       try (Scope scope = new Scope()) {
         Value rope =
@@ -74,6 +80,11 @@ final class JanusTransformer implements AutoCloseable {
       onFailure.close();
       throw e;
     }
+  }
+
+  /** {@return whether a tensor of this name is quantised where the dtype says so} */
+  static boolean quantises(String name) {
+    return name.startsWith("model.language_model.layers.") && name.endsWith("_proj.weight");
   }
 
   /**
@@ -93,7 +104,7 @@ final class JanusTransformer implements AutoCloseable {
     JanusConfig.Text c = config.text();
     long perPosition = 2L * c.numHiddenLayers() * c.numKeyValueHeads() * c.headDim();
     return Math.multiplyExact(
-        Math.multiplyExact(rows, capacity), perPosition * (dtype == DType.BFLOAT16 ? 2 : 4));
+        Math.multiplyExact(rows, capacity), perPosition * dtype.bytes());
   }
 
   Cache newCache(int rows, int capacity) {

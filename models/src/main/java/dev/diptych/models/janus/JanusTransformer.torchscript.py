@@ -36,9 +36,9 @@ class JanusTransformer(Module):
         # h: [B, T, D] -> [B, T, D]; Llama: RMSNorm, rotary attention, SwiGLU
         a = p + "self_attn."
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "input_layernorm.weight"], eps)
-        q = torch.linear(x, w[a + "q_proj.weight"], w.get(a + "q_proj.bias"))
-        k = torch.linear(x, w[a + "k_proj.weight"], w.get(a + "k_proj.bias"))
-        v = torch.linear(x, w[a + "v_proj.weight"], w.get(a + "v_proj.bias"))
+        q = __torch__.core.nn.linear.linear(x, w, a + "q_proj")
+        k = __torch__.core.nn.linear.linear(x, w, a + "k_proj")
+        v = __torch__.core.nn.linear.linear(x, w, a + "v_proj")
         q = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(q,
                 head_dim), rope)
         k = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(k,
@@ -46,12 +46,12 @@ class JanusTransformer(Module):
         v = __torch__.core.nn.attention.split_heads(v, head_dim)
         x = __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos)
         x = __torch__.core.nn.attention.merge_heads(x)
-        h = h + torch.linear(x, w[a + "o_proj.weight"], w.get(a + "o_proj.bias"))
+        h = h + __torch__.core.nn.linear.linear(x, w, a + "o_proj")
         m = p + "mlp."
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "post_attention_layernorm.weight"], eps)
-        gate = torch.silu(torch.linear(x, w[m + "gate_proj.weight"], w.get(m + "gate_proj.bias")))
-        up = torch.linear(x, w[m + "up_proj.weight"], w.get(m + "up_proj.bias"))
-        return h + torch.linear(gate * up, w[m + "down_proj.weight"], w.get(m + "down_proj.bias"))
+        gate = torch.silu(__torch__.core.nn.linear.linear(x, w, m + "gate_proj"))
+        up = __torch__.core.nn.linear.linear(x, w, m + "up_proj")
+        return h + __torch__.core.nn.linear.linear(gate * up, w, m + "down_proj")
 
     def language_model(self, h: Tensor, cache: List[Tensor], rope: Tensor, pos: int,
             head_dim: int, eps: float, w: Dict[str, Tensor]) -> Tensor:

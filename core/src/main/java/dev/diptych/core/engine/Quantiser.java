@@ -1,0 +1,77 @@
+package dev.diptych.core.engine;
+
+import dev.diptych.core.DType;
+import java.util.Map;
+import java.util.function.Predicate;
+
+/**
+ * Turns a matrix into integers with scales, in the forms of libtorch's weight-only kernels, which
+ * {@code core/nn/linear} calls. The kernels read beyond a matrix, or at an odd address, without a
+ * word where its shape does not suit them: what {@link #of} refuses stays in bfloat16.
+ */
+final class Quantiser {
+  // The int8 kernel reads 16 numbers of a row at once and has no end for a shorter rest.
+  private static final int INT8_STEP = 16;
+  // The int4 kernel packs 16 rows together.
+  private static final int INT4_ROWS = 16;
+  private static final int[] INT4_GROUPS = {64, 32};
+  private static final String WEIGHT = ".weight";
+
+  private final boolean int8;
+  private final int group;
+
+  private Quantiser(boolean int8, int group) {
+    this.int8 = int8;
+    this.group = group;
+  }
+
+  /** {@return how a tensor is quantised; null if it is not} */
+  static Quantiser of(
+      DType dtype, String name, WeightLoader.Slice slice, Predicate<String> quantised) {
+    if (!dtype.quantised()
+        || !name.endsWith(WEIGHT)
+        || slice.shape().size() != 2
+        || !quantised.test(name)) {
+      return null;
+    }
+    long rows = slice.shape().get(0);
+    long columns = slice.shape().get(1);
+    if (dtype == DType.INT8) {
+      return columns % INT8_STEP == 0 ? new Quantiser(true, 0) : null;
+    }
+    for (int group : INT4_GROUPS) {
+      if (columns % group == 0 && rows % INT4_ROWS == 0) {
+        return new Quantiser(false, group);
+      }
+    }
+    return null;
+  }
+
+  /** {@return bytes of integers and scales} */
+  long bytes(WeightLoader.Slice slice) {
+    long rows = slice.shape().get(0);
+    return int8
+        ? slice.elements() + 2 * rows
+        : slice.elements() / 2 + 4 * (slice.elements() / group);
+  }
+
+  /** Adds the integers and their scales; the tensor is the caller's to close. */
+  void put(
+      TorchDevice device,
+      TorchScript script,
+      Value tensor,
+      String name,
+      Map<String, Value> tensors,
+      Scope scope) {
+    String base = name.substring(0, name.length() - WEIGHT.length());
+    try (Value size = device.of(group);
+        Value both =
+            int8
+                ? script.call("quantise8", tensor)
+                : script.call("quantise4", tensor, size)) {
+      tensors.put(name, scope.add(script.call("first", both)));
+      tensors.put(
+          base + (int8 ? ".scales" : ".scales_and_zeros"), scope.add(script.call("second", both)));
+    }
+  }
+}

@@ -1,0 +1,166 @@
+package dev.diptych.core.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.diptych.core.DType;
+import dev.diptych.core.DeviceChoice;
+import dev.diptych.core.engine.WeightLoader.Slice;
+import dev.diptych.core.weights.Checkpoint;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Integers with scales, against the product with the numbers of the file. */
+class QuantiserTest {
+  @TempDir Path folder;
+
+  /** One to four rows take the weight-only kernel, more the dense product. */
+  @ParameterizedTest
+  @CsvSource({"INT8, 1", "INT8, 3", "INT8, 4", "INT8, 5", "INT8, 40", "INT4, 1", "INT4, 9", "INT4, 40"})
+  void productsStayWithinTheErrorOfTheIntegers(DType dtype, int rows) throws IOException {
+    int n = 48;
+    int k = 192;
+    float[] weight = random(n * k, 1);
+    float[] x = random(rows * k, 2);
+    float[] found = multiply(dtype, weight, n, k, x, rows);
+
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < n; j++) {
+        double exact = 0;
+        double size = 0;
+        double most = 0;
+        for (int c = 0; c < k; c++) {
+          exact += (double) bfloat16(x[i * k + c]) * weight[j * k + c];
+          size += Math.abs(x[i * k + c]);
+          most = Math.max(most, Math.abs(weight[j * k + c]));
+        }
+        // Half a step of the integers on every weight, and bfloat16's rounding of scales and result.
+        double step = dtype == DType.INT8 ? most / 127 : 2 * most / 15;
+        double bound = size * (0.5 * step + most * 0.006) + Math.abs(exact) * 0.01 + 1e-3;
+        assertThat((double) found[i * n + j]).isBetween(exact - bound, exact + bound);
+      }
+    }
+  }
+
+  /** Random errors average out: the bound above is loose, this one is not. */
+  @ParameterizedTest
+  @CsvSource({"INT8, 0.015", "INT4, 0.12"})
+  void productsAreNearOnTheWhole(DType dtype, double most) throws IOException {
+    int n = 64;
+    int k = 256;
+    float[] weight = random(n * k, 3);
+    float[] x = random(k, 4);
+    float[] exact = multiply(DType.FLOAT32, weight, n, k, x, 1);
+    for (int rows : new int[] {1, 8}) {
+      float[] repeated = new float[rows * k];
+      for (int i = 0; i < repeated.length; i++) {
+        repeated[i] = x[i % k];
+      }
+      float[] found = multiply(dtype, weight, n, k, repeated, rows);
+      double error = 0;
+      double size = 0;
+      for (int j = 0; j < n; j++) {
+        error += Math.pow(found[j] - exact[j], 2);
+        size += Math.pow(exact[j], 2);
+      }
+      assertThat(Math.sqrt(error / size)).isLessThan(most);
+    }
+  }
+
+  /** The kernels would read beyond such a matrix, or refuse it. */
+  @ParameterizedTest
+  @CsvSource({"INT8, 16, 20", "INT4, 16, 48", "INT4, 20, 64"})
+  void whatTheKernelsDoNotTakeStaysInBfloat16(DType dtype, int n, int k) throws IOException {
+    float[] weight = random(n * k, 5);
+    try (Scope scope = new Scope();
+        Checkpoint checkpoint = Checkpoint.openFile(file(weight, n, k))) {
+      TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
+      Map<String, Slice> slices = Map.of("m.weight", Slice.of(checkpoint.spec("m.weight")));
+      Value weights =
+          scope.add(WeightLoader.load(device, checkpoint, slices, dtype, name -> true));
+      TorchScript script =
+          scope.add(
+              TorchScript.load(device, QuantiserTwin.class, List.of("core/nn/linear")));
+      float[] x = random(k, 6);
+      assertThat(
+              scope
+                  .add(script.call("multiply", scope.add(device.floats(x, 1, k)), weights))
+                  .toFloats())
+          .hasSize(n);
+      assertThat(WeightLoader.bytes(slices, dtype, name -> true)).isEqualTo(2L * n * k);
+    }
+  }
+
+  @Test
+  void bytesAreThoseOfIntegersAndScales() {
+    Map<String, Slice> slices =
+        Map.of(
+            "a.weight", new Slice("a", 0, List.of(64L, 128L)),
+            "b.weight", new Slice("b", 0, List.of(10L, 10L)));
+
+    assertThat(WeightLoader.bytes(slices, DType.INT8, name -> name.startsWith("a")))
+        .isEqualTo(64 * 128 + 2 * 64 + 200);
+    assertThat(WeightLoader.bytes(slices, DType.INT4, name -> name.startsWith("a")))
+        .isEqualTo(64 * 64 + 4 * 2 * 64 + 200);
+    assertThat(WeightLoader.bytes(slices, DType.FLOAT32, name -> true))
+        .isEqualTo(4 * (64 * 128 + 100));
+  }
+
+  private float[] multiply(DType dtype, float[] weight, int n, int k, float[] x, int rows)
+      throws IOException {
+    try (Scope scope = new Scope();
+        Checkpoint checkpoint = Checkpoint.openFile(file(weight, n, k))) {
+      TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
+      boolean exact = dtype == DType.FLOAT32;
+      Value weights =
+          scope.add(
+              WeightLoader.load(
+                  device,
+                  checkpoint,
+                  Map.of("m.weight", Slice.of(checkpoint.spec("m.weight"))),
+                  exact ? DType.BFLOAT16 : dtype,
+                  name -> true));
+      TorchScript script =
+          scope.add(TorchScript.load(device, QuantiserTwin.class, List.of("core/nn/linear")));
+      return scope
+          .add(script.call("multiply", scope.add(device.floats(x, rows, k)), weights))
+          .toFloats();
+    }
+  }
+
+  private Path file(float[] weight, int n, int k) throws IOException {
+    String entry =
+        "{\"m.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}";
+    byte[] header = String.format(entry, n, k, 4 * n * k).getBytes(StandardCharsets.UTF_8);
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + header.length + 4 * n * k).order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(header.length).put(header);
+    for (float w : weight) {
+      all.putFloat(w);
+    }
+    return Files.write(folder.resolve("m.safetensors"), all.array());
+  }
+
+  private static float bfloat16(float x) {
+    return Float.intBitsToFloat((Float.floatToRawIntBits(x) + 0x8000) & 0xffff0000);
+  }
+
+  private static float[] random(int count, long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) (2 * random.nextDouble() - 1);
+    }
+    return values;
+  }
+}
