@@ -152,10 +152,10 @@ class ChameleonVariantsTest {
     "Lumina-mGPT-7B-768-Omni, 768",
     "lumina-mgpt-34b-512, 512",
     "models--Alpha-VLLM--Lumina-mGPT-7B-1024/snapshots/0123768, 1024",
-    "1024/lumina, 512",
-    "model, 512"
+    "1024/lumina, 8",
+    "model, 8"
   })
-  void luminasSizeIsToldByTheNameOfItsFolder(String name, int size) throws IOException {
+  void luminasSizeIsToldByTheNameOfItsFolderOrTheResolutionOfItsCoder(String name, int size) throws IOException {
     Path named = Files.createDirectories(folder.resolve(name));
     TinyChameleon.copy("lumina-7b-512", named);
     // the vocabulary of the tests has size tokens up to 16 patches

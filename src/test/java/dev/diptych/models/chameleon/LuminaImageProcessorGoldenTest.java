@@ -24,14 +24,18 @@ class LuminaImageProcessorGoldenTest {
   @ValueSource(ints = {64, 512, 768, 1024})
   void everyPhotographIsEqualToTheLastBit(int target) {
     JsonObject expected = golden(target).getAsJsonObject("pixels");
-    LuminaImageProcessor processor = LuminaImageProcessor.of(target);
+    LuminaImageProcessor processor = LuminaImageProcessor.of(target, LuminaImageProcessor.UNIT);
 
     Photographs.check(expected, image -> processor.prepare(image).pixelValues());
     for (String name : expected.keySet()) {
       LuminaImageProcessor.Size size = processor.prepare(Photographs.read(name)).size();
       JsonObject facts = expected.getAsJsonObject(name);
-      assertThat(size.wGrids()).as(name).isEqualTo(facts.get("wGrids").getAsInt());
-      assertThat(size.hGrids()).as(name).isEqualTo(facts.get("hGrids").getAsInt());
+      assertThat(size.width() / LuminaImageProcessor.UNIT)
+          .as(name)
+          .isEqualTo(facts.get("wGrids").getAsInt());
+      assertThat(size.height() / LuminaImageProcessor.UNIT)
+          .as(name)
+          .isEqualTo(facts.get("hGrids").getAsInt());
     }
   }
 
@@ -39,7 +43,7 @@ class LuminaImageProcessorGoldenTest {
   @ValueSource(ints = {512, 768, 1024})
   void theSizesAreThoseOfTheReference(int target) throws Exception {
     String listed =
-        LuminaImageProcessor.of(target).sizes().stream()
+        LuminaImageProcessor.of(target, LuminaImageProcessor.UNIT).sizes().stream()
             .map(size -> "[" + size.width() + ", " + size.height() + "]")
             .collect(Collectors.joining(", ", "[", "]"));
 
@@ -52,7 +56,7 @@ class LuminaImageProcessorGoldenTest {
   @ParameterizedTest
   @ValueSource(ints = {512, 768, 1024})
   void everyPictureGetsTheSizeOfTheReference(int target) {
-    LuminaImageProcessor processor = LuminaImageProcessor.of(target);
+    LuminaImageProcessor processor = LuminaImageProcessor.of(target, LuminaImageProcessor.UNIT);
 
     Photographs.forEachRow(
         golden(target),
@@ -64,7 +68,7 @@ class LuminaImageProcessorGoldenTest {
 
   @Test
   void refusesATargetWithoutSizes() {
-    assertThatThrownBy(() -> LuminaImageProcessor.of(31))
+    assertThatThrownBy(() -> LuminaImageProcessor.of(31, LuminaImageProcessor.UNIT))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("31");
   }

@@ -111,7 +111,7 @@ record ChameleonConfig(
         json.boolOr("tie_word_embeddings", false),
         1,
         json.has("vq_config") ? json.object("vq_config") : none("vq_config"),
-        family == Family.LUMINA ? OptionalInt.of(targetSize(folder)) : OptionalInt.empty());
+        family == Family.LUMINA ? OptionalInt.of(targetSize(folder, json)) : OptionalInt.empty());
   }
 
   /** Alpha-VLLM/Lumina-mGPT@104abe4, lumina_mgpt/model: a class and a key of its own. */
@@ -126,9 +126,10 @@ record ChameleonConfig(
   /**
    * The authors pass the size on the command line, "consistent with the checkpoint", whose name has
    * it: Lumina-mGPT-7B-768. The name is looked for in the whole path, because a download cache keeps
-   * it in a folder above. Without one it is 512, the default of their inference_solver.py.
+   * it in a folder above. Without one it is the picture coder's resolution; that is 512, the default
+   * of their inference_solver.py, in all published files.
    */
-  private static int targetSize(Path folder) {
+  private static int targetSize(Path folder, JsonMap json) {
     Path path = folder.toAbsolutePath().normalize();
     for (int i = path.getNameCount() - 1; i >= 0; i--) {
       String name = path.getName(i).toString().toLowerCase(Locale.ROOT);
@@ -137,7 +138,9 @@ record ChameleonConfig(
         return Integer.parseInt(size.group(1));
       }
     }
-    return LUMINA_DEFAULT;
+    return json.has("vq_config")
+        ? json.object("vq_config").integerOr("resolution", LUMINA_DEFAULT, 1, 1 << 12)
+        : LUMINA_DEFAULT;
   }
 
   private static double ropeTheta(JsonMap json) {

@@ -52,7 +52,7 @@ final class ChameleonFiles implements AutoCloseable {
         ChameleonVocabulary.of(names, config.transformer().vocabSize(), folder.toString());
     if (config.family() == ChameleonConfig.Family.LUMINA) {
       vocabulary.newLine();
-      vocabulary.size(config.targetSize().getAsInt() / 32);
+      vocabulary.size(1);
     }
     Map<String, Checkpoint> parts = new LinkedHashMap<>();
     try {

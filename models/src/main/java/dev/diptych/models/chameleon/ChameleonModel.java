@@ -4,8 +4,6 @@ import dev.diptych.core.Capabilities;
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationOptions;
-import dev.diptych.core.GenerationRun;
-import dev.diptych.core.Image;
 import dev.diptych.core.Lifetime;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Modality;
@@ -21,33 +19,29 @@ import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
-import dev.diptych.models.discrete.DiscreteFamily;
 import dev.diptych.models.discrete.DiscreteSession;
 import dev.diptych.models.discrete.DiscreteTransformer;
 import dev.diptych.models.discrete.DiscreteVocabulary;
-import dev.diptych.models.discrete.Guidance;
-import dev.diptych.models.discrete.PictureGrammar;
 import dev.diptych.tokenizers.TextTokenizer;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Map;
-import java.util.Optional;
-import java.util.OptionalDouble;
 import java.util.Set;
-import java.util.stream.IntStream;
 
 /**
- * Chameleon and Anole: words and pictures as one stream of tokens, in any order, in and out.
+ * Chameleon, Anole and Lumina-mGPT: words and pictures as one stream of tokens, in any order, in
+ * and out. How they differ is in {@link ChameleonFamily} and {@link LuminaFamily}.
  *
- * <p>Paper: arXiv 2405.09818; Anole: arXiv 2407.06135. References: facebookresearch/chameleon@dbbe47f
- * (chameleon/inference) and huggingface/transformers v5.18.0 (models/chameleon). Checkpoints:
- * facebook/chameleon-7b and -30b, Meta's download, Anole-7b in both layouts. A checkpoint without the
- * decoder of the picture coder reads pictures and writes text only.
+ * <p>Papers: arXiv 2405.09818; Anole: arXiv 2407.06135; Lumina-mGPT: arXiv 2408.02657. References:
+ * facebookresearch/chameleon@dbbe47f (chameleon/inference), huggingface/transformers v5.18.0
+ * (models/chameleon) and Alpha-VLLM/Lumina-mGPT@104abe4. Checkpoints: facebook/chameleon-7b and
+ * -30b, Meta's download, Anole-7b in both layouts, Alpha-VLLM/Lumina-mGPT-7B-512 and its sisters
+ * with a picture coder from elsewhere. A checkpoint without the decoder of the picture coder reads
+ * pictures and writes text only.
  *
- * <p>Deviations from the reference: samples are drawn by a counter-based generator, so one seed gives
- * one answer whatever runs beside it; contexts that guidance compares and that are equal are computed
- * once, which changes no number.
+ * <p>Deviations from the reference: samples are drawn by a counter-based generator, so one seed
+ * gives one answer whatever runs beside it; contexts that guidance compares and that are equal are
+ * computed once, which changes no number.
  */
 public final class ChameleonModel implements UnifiedModel {
   private final String name;
@@ -59,8 +53,8 @@ public final class ChameleonModel implements UnifiedModel {
   private final TextTokenizer tokenizer;
   private final ChameleonPrompt prompt;
   private final ChameleonCoder coder;
-  private final ChameleonImageProcessor imageProcessor;
   private final DiscreteTransformer transformer;
+  private final ChameleonFamily family;
   private final JsonMap generationConfig;
   private final long weightBytes;
   private final Scope resources;
@@ -74,13 +68,7 @@ public final class ChameleonModel implements UnifiedModel {
     this.lifetime = new Lifetime("model " + name);
     this.config = files.config();
     this.vocabulary = files.vocabulary();
-    this.discrete =
-        new DiscreteVocabulary(
-            vocabulary.imageIds(),
-            vocabulary.textIds(),
-            vocabulary.eos(),
-            vocabulary.beginOfImage(),
-            vocabulary.endOfImage());
+    this.discrete = vocabulary.discrete(config.family());
     this.generationConfig = files.optional("generation_config.json");
     this.tokenizer = scope.add(files.openTokenizer());
     requireVocabulary();
@@ -93,11 +81,6 @@ public final class ChameleonModel implements UnifiedModel {
     weights.done();
     this.coder = scope.add(ChameleonCoder.of(files, options));
     VqConfig vq = coder.config();
-    JsonMap preprocessor = files.optional("preprocessor_config.json");
-    this.imageProcessor =
-        config.layout() == ChameleonConfig.Layout.META
-            ? ChameleonImageProcessor.meta(vq.imageSize())
-            : ChameleonImageProcessor.read(preprocessor, vq.imageSize());
     this.dtype =
         AutoDType.choose(
             options.dtype(),
@@ -116,6 +99,16 @@ public final class ChameleonModel implements UnifiedModel {
                 device,
                 WeightLoader.load(
                     device, checkpoint, slices, dtype, DiscreteTransformer::quantises)));
+    this.family =
+        config.targetSize().isPresent()
+            ? new LuminaFamily(this, config.targetSize().getAsInt())
+            : new ChameleonFamily(this, imageProcessor(files, vq.imageSize()));
+  }
+
+  private static ChameleonImageProcessor imageProcessor(ChameleonFiles files, int side) {
+    return files.config().layout() == ChameleonConfig.Layout.META
+        ? ChameleonImageProcessor.meta(side)
+        : ChameleonImageProcessor.read(files.optional("preprocessor_config.json"), side);
   }
 
   /**
@@ -173,32 +166,10 @@ public final class ChameleonModel implements UnifiedModel {
     return new Capabilities(routes, config.transformer().maxPositionEmbeddings());
   }
 
-  /**
-   * {@inheritDoc}
-   *
-   * <p>The authors' options: temperature 0.7, top-p 0.9, a repetition penalty of 1.2 on text,
-   * guidance 3 by words and 1.2 by pictures; generation_config.json overrules.
-   */
+  /** {@inheritDoc} */
   @Override
   public GenerationOptions defaults(Output output) {
-    GenerationOptions.Builder defaults =
-        GenerationOptions.builder()
-            .temperature(generationConfig.numberOr("temperature", 0.7, 0, 100))
-            .topP(generationConfig.numberOr("top_p", 0.9, 1e-6, 1));
-    if (output == Output.IMAGE) {
-      defaults.greedy(false).pictures(1);
-    } else {
-      defaults
-          .greedy(output == Output.TEXT && !generationConfig.boolOr("do_sample", true))
-          .repetitionPenalty(generationConfig.numberOr("repetition_penalty", 1.2, 1e-3, 10))
-          .maxTokens(512);
-    }
-    if (output != Output.TEXT) {
-      defaults
-          .guidanceScale(generationConfig.numberOr("guidance_scale", 3, 0, 100))
-          .imageGuidanceScale(generationConfig.numberOr("image_guidance_scale", 1.2, 0, 100));
-    }
-    return defaults.build();
+    return family.defaults(output, generationConfig);
   }
 
   @Override
@@ -209,7 +180,7 @@ public final class ChameleonModel implements UnifiedModel {
   @Override
   public Session newSession() {
     lifetime.requireOpen();
-    return new DiscreteSession(this, new Family(), lifetime);
+    return new DiscreteSession(this, family, lifetime);
   }
 
   @Override
@@ -225,78 +196,29 @@ public final class ChameleonModel implements UnifiedModel {
     return discrete;
   }
 
-  /** What the shared session asks of this family. */
-  private final class Family implements DiscreteFamily {
-    @Override
-    public DiscreteTransformer transformer() {
-      return transformer;
-    }
+  TextTokenizer tokenizer() {
+    return tokenizer;
+  }
 
-    @Override
-    public DiscreteVocabulary vocabulary() {
-      return discrete;
-    }
+  /** {@return the control tokens by name} */
+  ChameleonVocabulary names() {
+    return vocabulary;
+  }
 
-    @Override
-    public TextTokenizer tokenizer() {
-      return tokenizer;
-    }
+  ChameleonPrompt prompt() {
+    return prompt;
+  }
 
-    @Override
-    public int maxSequenceLength() {
-      return config.transformer().maxPositionEmbeddings();
-    }
+  ChameleonCoder coder() {
+    return coder;
+  }
 
-    @Override
-    public int[] turn(GenerationRun run, boolean first) {
-      IntStream ids = IntStream.empty();
-      for (ChameleonPrompt.Segment segment : prompt.turn(run.request().parts(), first)) {
-        int[] more;
-        if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
-          run.step();
-          int side = coder.config().imageSize();
-          int[] codes =
-              coder.encode(imageProcessor.pixelValues(picture.image()), side, side);
-          more = square().tokens(codes, discrete);
-        } else {
-          more = ((ChameleonPrompt.Segment.Ids) segment).ids();
-        }
-        ids = IntStream.concat(ids, Arrays.stream(more));
-      }
-      return ids.toArray();
-    }
-
-    @Override
-    public Optional<PictureGrammar> grammar(GenerationOptions options, Output output) {
-      options.requireImageSize(coder.config().imageSize(), coder.config().imageSize());
-      return coder.draws() ? Optional.of(square()) : Optional.empty();
-    }
-
-    private PictureGrammar square() {
-      return prompt.grammar(coder.config().gridSize(), coder.config().gridSize());
-    }
-
-    /** Words against pictures against nothing; InstructPix2Pix (arXiv 2211.09800). */
-    @Override
-    public Guidance guidance(GenerationOptions options) {
-      return new Guidance(
-          options.guidanceScale().orElse(1),
-          OptionalDouble.of(options.imageGuidanceScale().orElse(1)),
-          new int[] {vocabulary.bos(), vocabulary.beginOfImage()});
-    }
-
-    @Override
-    public Image pixels(int[] codes, PictureGrammar grammar, boolean whole, Runnable step) {
-      return coder.draw(codes, grammar.rows(), grammar.columns(), whole, step);
-    }
-
-    @Override
-    public void requireMemory(String what, long bytes) {
-      long allowed =
-          options.memoryLimit().isPresent()
-              ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes)
-              : Memory.available();
-      Memory.require(what, bytes, allowed);
-    }
+  /** Refuses what does not fit beside the weights. */
+  void requireMemory(String what, long bytes) {
+    long allowed =
+        options.memoryLimit().isPresent()
+            ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes)
+            : Memory.available();
+    Memory.require(what, bytes, allowed);
   }
 }

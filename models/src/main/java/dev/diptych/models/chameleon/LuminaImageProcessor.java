@@ -17,8 +17,8 @@ import java.util.List;
  * same codes.
  */
 final class LuminaImageProcessor {
-  /** Pixels across one unit of the grid that the prompt names; two codes. */
-  static final int GRID = 32;
+  /** Pixels across one unit of the published sizes; two codes. */
+  static final int UNIT = 32;
 
   private static final double MAX_RATIO = 4;
 
@@ -30,17 +30,7 @@ final class LuminaImageProcessor {
    * @param width columns of pixels
    * @param height rows of pixels
    */
-  record Size(int width, int height) {
-    /** {@return columns of the grid that the prompt names} */
-    int wGrids() {
-      return width / GRID;
-    }
-
-    /** {@return rows of the grid that the prompt names} */
-    int hGrids() {
-      return height / GRID;
-    }
-  }
+  record Size(int width, int height) {}
 
   /**
    * A prepared picture.
@@ -58,19 +48,20 @@ final class LuminaImageProcessor {
    * Lists the sizes.
    *
    * @param targetSize the side of a square picture: 512, 768 or 1024, by the checkpoint
+   * @param unit pixels that every side is a multiple of: {@value #UNIT}, by the published coder
    */
-  static LuminaImageProcessor of(int targetSize) {
-    if (targetSize < GRID || targetSize > 1 << 12) {
+  static LuminaImageProcessor of(int targetSize, int unit) {
+    if (targetSize < unit || targetSize > 1 << 12 || targetSize % unit != 0) {
       throw new CheckpointException(
-          "Cannot list picture sizes around " + targetSize + " pixels; expected " + GRID + " to "
-              + (1 << 12));
+          "Cannot list picture sizes around " + targetSize + " pixels; expected a multiple of "
+              + unit + " up to " + (1 << 12));
     }
-    int units = targetSize / GRID * (targetSize / GRID);
+    int units = targetSize / unit * (targetSize / unit);
     List<Size> sizes = new ArrayList<>();
     int rows = 1;
     for (int columns = units; columns > 0; ) {
       if ((double) Math.max(columns, rows) / Math.min(columns, rows) <= MAX_RATIO) {
-        sizes.add(new Size(columns * GRID, rows * GRID));
+        sizes.add(new Size(columns * unit, rows * unit));
       }
       if ((rows + 1) * columns <= units) {
         rows++;

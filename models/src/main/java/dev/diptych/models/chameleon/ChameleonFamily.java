@@ -1,0 +1,142 @@
+package dev.diptych.models.chameleon;
+
+import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.GenerationRun;
+import dev.diptych.core.Image;
+import dev.diptych.core.Output;
+import dev.diptych.core.weights.JsonMap;
+import dev.diptych.models.discrete.DiscreteFamily;
+import dev.diptych.models.discrete.DiscreteTransformer;
+import dev.diptych.models.discrete.DiscreteVocabulary;
+import dev.diptych.models.discrete.Guidance;
+import dev.diptych.models.discrete.PictureGrammar;
+import dev.diptych.tokenizers.TextTokenizer;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.stream.IntStream;
+
+/**
+ * What the shared session asks of Chameleon and Anole: square pictures of bare codes, and guidance
+ * by words against pictures against nothing. What Lumina-mGPT does otherwise is its {@link
+ * LuminaFamily}.
+ */
+class ChameleonFamily implements DiscreteFamily {
+  final ChameleonModel model;
+  private final ChameleonImageProcessor imageProcessor;
+
+  /**
+   * Begins with a model whose parts are loaded.
+   *
+   * @param imageProcessor of square pictures; null where pictures have other shapes
+   */
+  ChameleonFamily(ChameleonModel model, ChameleonImageProcessor imageProcessor) {
+    this.model = model;
+    this.imageProcessor = imageProcessor;
+  }
+
+  /**
+   * The authors' options: temperature 0.7, top-p 0.9, a repetition penalty of 1.2 on text, guidance
+   * 3 by words and 1.2 by pictures; generation_config.json overrules.
+   */
+  GenerationOptions defaults(Output output, JsonMap generationConfig) {
+    GenerationOptions.Builder defaults =
+        GenerationOptions.builder()
+            .temperature(generationConfig.numberOr("temperature", 0.7, 0, 100))
+            .topP(generationConfig.numberOr("top_p", 0.9, 1e-6, 1));
+    if (output == Output.IMAGE) {
+      defaults.greedy(false).pictures(1);
+    } else {
+      defaults
+          .greedy(output == Output.TEXT && !generationConfig.boolOr("do_sample", true))
+          .repetitionPenalty(generationConfig.numberOr("repetition_penalty", 1.2, 1e-3, 10))
+          .maxTokens(512);
+    }
+    if (output != Output.TEXT) {
+      defaults
+          .guidanceScale(generationConfig.numberOr("guidance_scale", 3, 0, 100))
+          .imageGuidanceScale(generationConfig.numberOr("image_guidance_scale", 1.2, 0, 100));
+    }
+    return defaults.build();
+  }
+
+  @Override
+  public DiscreteTransformer transformer() {
+    return model.transformer();
+  }
+
+  @Override
+  public DiscreteVocabulary vocabulary() {
+    return model.vocabulary();
+  }
+
+  @Override
+  public TextTokenizer tokenizer() {
+    return model.tokenizer();
+  }
+
+  @Override
+  public int maxSequenceLength() {
+    return model.transformer().config().maxPositionEmbeddings();
+  }
+
+  @Override
+  public final int[] turn(GenerationRun run, boolean first) {
+    IntStream ids = IntStream.empty();
+    for (ChameleonPrompt.Segment segment : segments(run, first)) {
+      int[] more;
+      if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
+        run.step();
+        more = read(picture.image());
+      } else {
+        more = ((ChameleonPrompt.Segment.Ids) segment).ids();
+      }
+      ids = IntStream.concat(ids, Arrays.stream(more));
+    }
+    return ids.toArray();
+  }
+
+  /** {@return what the turn says, its pictures not read yet} */
+  List<ChameleonPrompt.Segment> segments(GenerationRun run, boolean first) {
+    return model.prompt().turn(run.request().parts(), first);
+  }
+
+  /** {@return a picture's tokens, from the one that opens it to the one that closes it} */
+  int[] read(Image image) {
+    int side = model.coder().config().imageSize();
+    int[] codes = model.coder().encode(imageProcessor.pixelValues(image), side, side);
+    return square().tokens(codes, vocabulary());
+  }
+
+  @Override
+  public Optional<PictureGrammar> grammar(GenerationOptions options, Output output) {
+    int side = model.coder().config().imageSize();
+    options.requireImageSize(side, side);
+    return model.coder().draws() ? Optional.of(square()) : Optional.empty();
+  }
+
+  private PictureGrammar square() {
+    int grid = model.coder().config().gridSize();
+    return model.prompt().grammar(grid, grid);
+  }
+
+  /** Words against pictures against nothing; InstructPix2Pix (arXiv 2211.09800). */
+  @Override
+  public Guidance guidance(GenerationOptions options) {
+    return new Guidance(
+        options.guidanceScale().orElse(1),
+        OptionalDouble.of(options.imageGuidanceScale().orElse(1)),
+        new int[] {model.names().bos(), model.names().beginOfImage()});
+  }
+
+  @Override
+  public final Image pixels(int[] codes, PictureGrammar grammar, boolean whole, Runnable step) {
+    return model.coder().draw(codes, grammar.rows(), grammar.columns(), whole, step);
+  }
+
+  @Override
+  public final void requireMemory(String what, long bytes) {
+    model.requireMemory(what, bytes);
+  }
+}
