@@ -20,6 +20,7 @@ import org.junit.jupiter.api.Test;
  */
 class ImageFileGoldenTest {
   private static final Path FORMATS = Pictures.FOLDER.resolve("formats");
+  private static final Path OVER_WHITE = Pictures.FOLDER.resolve("over_white");
 
   @Test
   void equalsPillowInEveryPixelOfEveryFormat() throws Exception {
@@ -40,6 +41,39 @@ class ImageFileGoldenTest {
     assertThat(differences).isEmpty();
     assertThat(files).hasSizeGreaterThan(75);
     assertThat(suffixes).containsExactlyInAnyOrder(".png", ".jpg", ".webp", ".gif", ".bmp");
+  }
+
+  @Test
+  void everyOpacityLaidOnWhiteEqualsTheReference() throws Exception {
+    List<Path> expected;
+    try (Stream<Path> all = Files.list(OVER_WHITE)) {
+      expected = all.filter(file -> file.toString().endsWith(".png")).sorted().toList();
+    }
+    List<String> differences = new ArrayList<>();
+    List<Path> opaque = new ArrayList<>(files());
+    for (Path png : expected) {
+      String name = png.getFileName().toString().replaceAll("_(png|gif|webp)\\.png$", ".$1");
+      Path file = (name.startsWith("alpha_filter") ? OVER_WHITE : FORMATS).resolve(name);
+      opaque.remove(file);
+      Image found = ImageOps.overWhite(ImageFile.read(file));
+      String difference = Pictures.difference(Pictures.expected(png), found);
+      if (!difference.isEmpty()) {
+        differences.add(name + ": " + difference);
+      }
+    }
+
+    assertThat(differences).isEmpty();
+    assertThat(expected).hasSize(17);
+    assertThat(opaque)
+        .allSatisfy(file -> assertThat(ImageFile.read(file).alpha()).as(file.toString()).isEmpty());
+  }
+
+  @Test
+  void turnsOpacityWithThePicture() {
+    byte[] alpha = {1, 2, 3, 4, 5, 6};
+
+    // 3 x 2 pixels, held with the camera turned to the left
+    assertThat(ExifOrientation.upright(alpha, 3, 2, 6)).containsExactly(4, 1, 5, 2, 6, 3);
   }
 
   static List<Path> files() throws Exception {

@@ -36,6 +36,30 @@ class ImageOpsTest {
     assertThat(ImageOps.padToSquare(square, 0, 0, 0)).isSameAs(square);
   }
 
+  /** By every rounding of the reference: one pixel of each opacity. */
+  @Test
+  void blendsWithWhiteAndCutsOff() {
+    byte[] alpha = new byte[256];
+    byte[] rgb = new byte[3 * 256];
+    for (int i = 0; i < 256; i++) {
+      alpha[i] = (byte) i;
+      rgb[3 * i + 2] = (byte) 200;
+    }
+    Image image = Image.of(256, 1, rgb).withAlpha(alpha);
+
+    Image white = ImageOps.overWhite(image);
+
+    assertThat(white.alpha()).isEmpty();
+    assertThat(white.red(0, 0)).isEqualTo(255);
+    assertThat(white.red(255, 0)).isZero();
+    assertThat(white.blue(255, 0)).isEqualTo(200);
+    // (1 - 0.2) x 255 in doubles is 204, (1 - 0.4) x 255 is 153 and (1 - 0.6) x 255 just that
+    assertThat(white.red(51, 0)).isEqualTo(204);
+    assertThat(white.red(128, 0)).isEqualTo(127);
+    assertThat(white.blue(128, 0)).isEqualTo(227);
+    assertThat(ImageOps.overWhite(white)).isSameAs(white);
+  }
+
   @Test
   void refusesRectanglesOutsideThePicture() {
     int[][] rectangles = {

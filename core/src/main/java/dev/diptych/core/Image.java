@@ -3,21 +3,28 @@ package dev.diptych.core;
 import java.awt.image.BufferedImage;
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
- * A picture as the models see it: 8-bit sRGB without alpha, rows from the top, three bytes a pixel.
- * Immutable. Files are read and written by {@code dev.diptych.tokenizers.ImageFile}, which turns them
- * upright by EXIF and, as the references do, drops alpha and colour profiles.
+ * A picture as the models see it: 8-bit sRGB, rows from the top, three bytes a pixel, and how
+ * opaque each pixel is where a file says so. Colours are those that the file holds, blended with
+ * nothing; a model that looks at opacity blends by its own rule, most look at the colours alone.
+ * Immutable. Files are read and written by {@code dev.diptych.tokenizers.ImageFile}, which turns
+ * them upright by EXIF and, as the references do, drops colour profiles; opacity is not written.
  */
 public final class Image {
   private final int width;
   private final int height;
   private final byte[] rgb;
 
-  private Image(int width, int height, byte[] rgb) {
+  /** [height, width], 255 opaque; null where every pixel is. */
+  private final byte[] alpha;
+
+  private Image(int width, int height, byte[] rgb, byte[] alpha) {
     this.width = width;
     this.height = height;
     this.rgb = rgb;
+    this.alpha = alpha;
   }
 
   /**
@@ -42,7 +49,27 @@ public final class Image {
               + rgb.length
               + " bytes");
     }
-    return new Image(width, height, rgb.clone());
+    return new Image(width, height, rgb.clone(), null);
+  }
+
+  /**
+   * {@return the picture with another opacity}
+   *
+   * @param alpha [height, width] bytes, 0 transparent to 255 opaque
+   * @throws InvalidImageException if the array has another length
+   */
+  public Image withAlpha(byte[] alpha) {
+    if (alpha.length != width * height) {
+      throw new InvalidImageException(
+          "Cannot make a picture of " + width + "x" + height + " pixels\n  expected "
+              + width * height + " bytes of alpha\n  found    " + alpha.length);
+    }
+    for (byte opacity : alpha) {
+      if (opacity != (byte) 255) {
+        return new Image(width, height, rgb, alpha.clone());
+      }
+    }
+    return new Image(width, height, rgb, null);
   }
 
   /**
@@ -64,7 +91,7 @@ public final class Image {
         rgb[at++] = (byte) row[x];
       }
     }
-    return new Image(width, height, rgb);
+    return new Image(width, height, rgb, null);
   }
 
   /** {@return the picture as {@link BufferedImage#TYPE_INT_RGB}} */
@@ -95,6 +122,11 @@ public final class Image {
     return rgb.clone();
   }
 
+  /** {@return a copy of the opacity, [height, width], 255 opaque; empty where every pixel is} */
+  public Optional<byte[]> alpha() {
+    return alpha == null ? Optional.empty() : Optional.of(alpha.clone());
+  }
+
   /** {@return the red of a pixel, 0 to 255} */
   public int red(int x, int y) {
     return rgb[index(x, y)] & 0xff;
@@ -116,13 +148,14 @@ public final class Image {
     return 3 * (y * width + x);
   }
 
-  /** Equal when size and every pixel are. */
+  /** Equal when size, every pixel and its opacity are. */
   @Override
   public boolean equals(Object other) {
     return other instanceof Image that
         && width == that.width
         && height == that.height
-        && Arrays.equals(rgb, that.rgb);
+        && Arrays.equals(rgb, that.rgb)
+        && Arrays.equals(alpha, that.alpha);
   }
 
   @Override

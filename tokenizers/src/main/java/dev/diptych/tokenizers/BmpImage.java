@@ -68,7 +68,7 @@ final class BmpImage implements EncodedImage {
   }
 
   @Override
-  public byte[] decode() throws IOException {
+  public Pixels decode() throws IOException {
     boolean runs = compression == RLE8 || compression == RLE4;
     long least = ((long) width * bits + 31) / 32 * 4 * height;
     long present = Math.max(0, data.length - pixels);
@@ -82,7 +82,7 @@ final class BmpImage implements EncodedImage {
       file = data.clone();
       ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).putInt(14 + 56, SRGB);
     }
-    return toRgb(new RasterReader().add(file).readWithJdk("bmp").getRaster());
+    return Pixels.opaque(toRgb(new RasterReader().add(file).readWithJdk("bmp").getRaster()));
   }
 
   /** Converts samples as stored: the JDK would turn gray palettes into linear gray. */

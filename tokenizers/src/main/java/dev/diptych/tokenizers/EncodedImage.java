@@ -24,9 +24,20 @@ interface EncodedImage {
   byte[] exif();
 
   /**
-   * Decodes. Alpha is dropped and profiles are ignored, as by Pillow's {@code convert("RGB")}.
+   * What a decoder gives.
    *
-   * @return [height, width, 3] bytes, red first
+   * @param rgb [height, width, 3] bytes, red first; not blended with anything
+   * @param alpha [height, width] bytes, 255 opaque, or null where the format says nothing
    */
-  byte[] decode() throws IOException;
+  record Pixels(byte[] rgb, byte[] alpha) {
+    static Pixels opaque(byte[] rgb) {
+      return new Pixels(rgb, null);
+    }
+  }
+
+  /**
+   * Decodes. Profiles are ignored; colours are those of Pillow's {@code convert("RGB")}, opacity
+   * that of its {@code convert("RGBA")}.
+   */
+  Pixels decode() throws IOException;
 }

@@ -63,17 +63,18 @@ final class ExifOrientation {
   /**
    * Turns pixels upright.
    *
-   * @param rgb [height, width, 3] as stored
+   * @param samples [height, width, channels] as stored
    * @param orientation 1 to 8
-   * @return [height, width, 3] upright, with the sides exchanged from 5 on
+   * @return [height, width, channels] upright, with the sides exchanged from 5 on
    */
-  static byte[] upright(byte[] rgb, int width, int height, int orientation) {
+  static byte[] upright(byte[] samples, int width, int height, int orientation) {
     if (orientation == 1) {
-      return rgb;
+      return samples;
     }
+    int channels = samples.length / (width * height);
     int columns = swapsSides(orientation) ? height : width;
     int rows = swapsSides(orientation) ? width : height;
-    byte[] turned = new byte[rgb.length];
+    byte[] turned = new byte[samples.length];
     int at = 0;
     for (int y = 0; y < rows; y++) {
       for (int x = 0; x < columns; x++) {
@@ -91,10 +92,10 @@ final class ExifOrientation {
               case 5, 8 -> x;
               default -> height - 1 - x;
             };
-        int from = 3 * (fromY * width + fromX);
-        turned[at++] = rgb[from];
-        turned[at++] = rgb[from + 1];
-        turned[at++] = rgb[from + 2];
+        int from = channels * (fromY * width + fromX);
+        for (int channel = 0; channel < channels; channel++) {
+          turned[at++] = samples[from + channel];
+        }
       }
     }
     return turned;

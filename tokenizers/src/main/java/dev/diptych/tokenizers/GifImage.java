@@ -23,6 +23,7 @@ final class GifImage implements EncodedImage {
   private int palette = -1;
   private int paletteSize;
   private int transparent;
+  private boolean hasTransparent;
   private int screenEnd;
   private int frame;
   private int frameEnd;
@@ -47,7 +48,8 @@ final class GifImage implements EncodedImage {
     int at = screenEnd;
     while (at < data.length && data[at] == EXTENSION) {
       if (at + 6 < data.length && (data[at + 1] & 0xff) == GRAPHIC_CONTROL && data[at + 2] == 4) {
-        transparent = (data[at + 3] & 1) != 0 ? data[at + 6] & 0xff : 0;
+        hasTransparent = (data[at + 3] & 1) != 0;
+        transparent = hasTransparent ? data[at + 6] & 0xff : 0;
       }
       at = endOfBlocks(at + 2);
     }
@@ -108,7 +110,7 @@ final class GifImage implements EncodedImage {
   }
 
   @Override
-  public byte[] decode() throws IOException {
+  public Pixels decode() throws IOException {
     int frameWidth = uint16(frame + 5);
     int frameHeight = uint16(frame + 7);
     long most = (long) (frameEnd - frame) * MAX_PIXELS_PER_BYTE;
@@ -129,15 +131,19 @@ final class GifImage implements EncodedImage {
     for (int at = 0; at < rgb.length; at += 3) {
       System.arraycopy(colours, 3 * transparent, rgb, at, 3);
     }
+    byte[] alpha = hasTransparent ? new byte[width * height] : null;
     int[] row = new int[frameWidth];
     for (int y = 0; y < frameHeight; y++) {
       raster.getPixels(0, y, frameWidth, 1, row);
       int at = 3 * ((uint16(frame + 3) + y) * width + uint16(frame + 1));
       for (int x = 0; x < frameWidth; x++, at += 3) {
         System.arraycopy(colours, 3 * row[x], rgb, at, 3);
+        if (alpha != null && row[x] != transparent) {
+          alpha[at / 3] = (byte) 255;
+        }
       }
     }
-    return rgb;
+    return new Pixels(rgb, alpha);
   }
 
   /** {@return 256 colours, gray ones where the file has no palette at all} */

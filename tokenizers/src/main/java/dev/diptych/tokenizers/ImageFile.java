@@ -24,7 +24,7 @@ import java.util.Objects;
  * <p>The format is told by the first bytes, never by the name. The size in the header is checked
  * before memory for the pixels is taken. Pixels come out as from Pillow's {@code
  * ImageOps.exif_transpose(image).convert("RGB")}, which the references use: turned upright by EXIF,
- * alpha dropped rather than blended, colour profiles not applied, CMYK converted without a profile.
+ * alpha kept aside rather than blended, colour profiles not applied, CMYK converted without one.
  * The one wilful deviation is 16-bit gray, whose upper byte is kept where Pillow clips at 255.
  */
 public final class ImageFile {
@@ -188,11 +188,15 @@ public final class ImageFile {
       bytes = pixels * DECODING_BYTES;
       checkSize(source, what, "pixels", pixels, Math.min(maxPixels, Integer.MAX_VALUE / 3));
       checkSize(source, what, "bytes of Java heap", bytes, Runtime.getRuntime().maxMemory());
-      byte[] stored = encoded.decode();
+      EncodedImage.Pixels stored = encoded.decode();
       int orientation = ExifOrientation.of(encoded.exif());
-      byte[] rgb = ExifOrientation.upright(stored, width, height, orientation);
+      byte[] rgb = ExifOrientation.upright(stored.rgb(), width, height, orientation);
       boolean swapped = ExifOrientation.swapsSides(orientation);
-      return Image.of(swapped ? height : width, swapped ? width : height, rgb);
+      Image image = Image.of(swapped ? height : width, swapped ? width : height, rgb);
+      return stored.alpha() == null
+          ? image
+          : image.withAlpha(
+              ExifOrientation.upright(stored.alpha(), width, height, orientation));
     } catch (DiptychException e) {
       throw e;
     } catch (IOException | RuntimeException e) {

@@ -44,6 +44,29 @@ public final class ImageOps {
   }
 
   /**
+   * Lays a picture on white, where it has opacity: {@code (1 - a) x 255 + a x colour} in doubles,
+   * then truncated.
+   *
+   * <p>The arithmetic of facebookresearch/chameleon@dbbe47f, inference/image_tokenizer.py, and of
+   * transformers 5.18 {@code ChameleonImageProcessorPil}. A PNG whose single transparent
+   * colour stands in a chunk of its own is laid on white as in the latter; the former leaves it.
+   *
+   * @return the source itself if every pixel is opaque
+   */
+  public static Image overWhite(Image image) {
+    if (image.alpha().isEmpty()) {
+      return image;
+    }
+    byte[] alpha = image.alpha().get();
+    byte[] rgb = image.rgb();
+    for (int i = 0; i < rgb.length; i++) {
+      double opacity = (alpha[i / 3] & 0xff) / 255.0;
+      rgb[i] = (byte) ((1 - opacity) * 255 + opacity * (rgb[i] & 0xff));
+    }
+    return Image.of(image.width(), image.height(), rgb);
+  }
+
+  /**
    * Cuts the middle out; with an odd number of pixels left over, the cut lies nearer the top left,
    * as in torchvision's and transformers' centre crop of pictures that are large enough.
    *

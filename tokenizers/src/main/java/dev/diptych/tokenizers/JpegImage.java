@@ -198,7 +198,11 @@ final class JpegImage implements EncodedImage {
   }
 
   @Override
-  public byte[] decode() throws IOException {
+  public Pixels decode() throws IOException {
+    return Pixels.opaque(decodeRgb());
+  }
+
+  private byte[] decodeRgb() throws IOException {
     if (data.length * MAX_PIXELS_PER_BYTE < (long) width * height) {
       throw new DamagedImageException(
           "pixel data for " + width + "x" + height + " pixels",

@@ -118,7 +118,7 @@ final class PngImage implements EncodedImage {
   }
 
   @Override
-  public byte[] decode() throws IOException {
+  public Pixels decode() throws IOException {
     RasterReader reader = new RasterReader().add(SIGNATURE);
     byte[] palette = new byte[3 * 256];
     long deflated = 0;
@@ -138,7 +138,8 @@ final class PngImage implements EncodedImage {
           "pixel data for " + width + "x" + height + " pixels",
           deflated + " compressed bytes, which can't hold them");
     }
-    return toRgb(reader.readWithJdk("png").getRaster(), palette);
+    Raster raster = reader.readWithJdk("png").getRaster();
+    return new Pixels(toRgb(raster, palette), alpha(raster));
   }
 
   private int samples() {
@@ -174,6 +175,42 @@ final class PngImage implements EncodedImage {
       }
     }
     return rgb;
+  }
+
+  /** {@return the last band, or what the chunk tRNS says of colours; null if nothing does} */
+  private byte[] alpha(Raster raster) {
+    boolean band = colourType == 4 || colourType == 6;
+    Chunk keys = chunks.stream().filter(c -> c.type().equals("tRNS")).findFirst().orElse(null);
+    int keyed = colourType == PALETTE ? 0 : 2 * samples();
+    if (!band && (keys == null || keys.length() < keyed)) {
+      return null;
+    }
+    int bands = raster.getNumBands();
+    int[] row = new int[width * bands];
+    byte[] alpha = new byte[Math.multiplyExact(width, height)];
+    int at = 0;
+    for (int y = 0; y < height; y++) {
+      raster.getPixels(0, y, width, 1, row);
+      for (int x = 0; x < width; x++) {
+        int sample = x * bands;
+        alpha[at++] = band ? toByte(row[sample + bands - 1]) : opacity(row, sample, keys);
+      }
+    }
+    return alpha;
+  }
+
+  /** A palette has an opacity for each of its first colours; else one colour is transparent. */
+  private byte opacity(int[] row, int sample, Chunk keys) {
+    if (colourType == PALETTE) {
+      return row[sample] < keys.length() ? data[keys.offset() + row[sample]] : (byte) 255;
+    }
+    for (int i = 0; i < samples(); i++) {
+      int at = keys.offset() + 2 * i;
+      if (row[sample + i] != ((data[at] & 0xff) << 8 | data[at + 1] & 0xff)) {
+        return (byte) 255;
+      }
+    }
+    return 0;
   }
 
   /** Sixteen bits lose the lower eight; fewer than eight are stretched to 0 to 255. */

@@ -13,8 +13,8 @@ import java.nio.charset.StandardCharsets;
  *
  * <p>Lossless frames go to TwelveMonkeys's decoder as one bare VP8L chunk; lossy ones to {@link
  * Vp8Frame}, because that decoder (3.14.0) filters macroblocks before their neighbours are
- * predicted from them and is up to 36 levels off. The alpha plane of a lossy picture is not
- * decoded.
+ * predicted from them and is up to 36 levels off. The alpha plane of a lossy picture is a lossless
+ * one without its header, or bare bytes.
  */
 final class WebpImage implements EncodedImage {
   private final byte[] data;
@@ -26,6 +26,8 @@ final class WebpImage implements EncodedImage {
   private int frameWidth;
   private int frameHeight;
   private int bitstream = -1;
+  private int alphaStart = -1;
+  private int alphaLength;
   private boolean lossy;
   private byte[] exif;
 
@@ -86,6 +88,12 @@ final class WebpImage implements EncodedImage {
           }
         }
         case "VP8 ", "VP8L" -> openBitstream(at, type.equals("VP8 "));
+        case "ALPH" -> {
+          if (bitstream < 0 && length > 1) {
+            alphaStart = body;
+            alphaLength = (int) length;
+          }
+        }
         case "EXIF" -> exif = ExifOrientation.payload(data, body, (int) length);
         default -> {}
       }
@@ -134,48 +142,115 @@ final class WebpImage implements EncodedImage {
   }
 
   @Override
-  public byte[] decode() throws IOException {
-    byte[] frame = decodeFrame();
+  public Pixels decode() throws IOException {
+    Pixels frame = decodeFrame();
     if (frameWidth == width && frameHeight == height) {
       return frame;
     }
-    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
-    for (int y = 0; y < frameHeight; y++) {
-      int to = 3 * ((frameY + y) * width + frameX);
-      System.arraycopy(frame, 3 * frameWidth * y, rgb, to, 3 * frameWidth);
-    }
-    return rgb;
+    byte[] alpha = frame.alpha() == null ? null : onCanvas(frame.alpha(), 1);
+    return new Pixels(onCanvas(frame.rgb(), 3), alpha);
   }
 
-  private byte[] decodeFrame() throws IOException {
+  private byte[] onCanvas(byte[] frame, int channels) {
+    byte[] canvas = new byte[Math.multiplyExact(channels, Math.multiplyExact(width, height))];
+    for (int y = 0; y < frameHeight; y++) {
+      int to = channels * ((frameY + y) * width + frameX);
+      System.arraycopy(frame, channels * frameWidth * y, canvas, to, channels * frameWidth);
+    }
+    return canvas;
+  }
+
+  private Pixels decodeFrame() throws IOException {
     int start = bitstream + 8;
     int length = bytes.getInt(bitstream + 4);
     if (lossy) {
-      return Vp8Frame.decode(data, start, start + length, frameWidth, frameHeight);
+      byte[] rgb = Vp8Frame.decode(data, start, start + length, frameWidth, frameHeight);
+      return new Pixels(rgb, alphaStart < 0 ? null : lossyAlpha());
     }
+    boolean hasAlpha = (bytes.getInt(bitstream + 9) >>> 28 & 1) != 0;
+    Raster raster = lossless(data, start, length);
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(frameWidth, frameHeight))];
+    for (int channel = 0; channel < 3; channel++) {
+      copyBand(raster, channel, rgb, channel, 3);
+    }
+    if (!hasAlpha || raster.getNumBands() < 4) {
+      return Pixels.opaque(rgb);
+    }
+    byte[] alpha = new byte[frameWidth * frameHeight];
+    copyBand(raster, 3, alpha, 0, 1);
+    return new Pixels(rgb, alpha);
+  }
+
+  private void copyBand(Raster raster, int band, byte[] to, int offset, int step) {
+    int[] row = new int[frameWidth];
+    int at = offset;
+    for (int y = 0; y < frameHeight; y++) {
+      raster.getSamples(0, y, frameWidth, 1, band, row);
+      for (int x = 0; x < frameWidth; x++, at += step) {
+        to[at] = (byte) row[x];
+      }
+    }
+  }
+
+  /** RFC 9649, §2.7.1.2: compressed or bare differences from neighbours. */
+  private byte[] lossyAlpha() throws IOException {
+    int flags = data[alphaStart];
+    int size = Math.multiplyExact(frameWidth, frameHeight);
+    byte[] alpha = new byte[size];
+    if ((flags & 3) == 0) {
+      if (alphaLength - 1 < size) {
+        throw new DamagedImageException(
+            size + " bytes of alpha", (alphaLength - 1) + "; is the file cut off?");
+      }
+      System.arraycopy(data, alphaStart + 1, alpha, 0, size);
+    } else {
+      // The header that the stream lacks: signature, sides less one in 14 bits each.
+      long header = 0x2f | (long) (frameWidth - 1) << 8 | (long) (frameHeight - 1) << 22;
+      ByteBuffer stream =
+          ByteBuffer.allocate(5 + alphaLength - 1).order(ByteOrder.LITTLE_ENDIAN);
+      stream.putInt((int) header).put((byte) (header >>> 32));
+      stream.put(data, alphaStart + 1, alphaLength - 1);
+      copyBand(lossless(stream.array(), 0, stream.capacity()), 1, alpha, 0, 1);
+    }
+    unfilter(alpha, flags >> 2 & 3);
+    return alpha;
+  }
+
+  /** Adds to each difference what was predicted: 1 from the left, 2 from above, 3 from both. */
+  private void unfilter(byte[] alpha, int filter) {
+    for (int at = filter == 0 ? alpha.length : 1; at < alpha.length; at++) {
+      boolean first = at % frameWidth == 0;
+      boolean top = at < frameWidth;
+      int left = first ? 0 : alpha[at - 1] & 0xff;
+      int above = top ? 0 : alpha[at - frameWidth] & 0xff;
+      int predicted;
+      if (top) {
+        predicted = left;
+      } else if (first || filter == 2) {
+        predicted = above;
+      } else if (filter == 1) {
+        predicted = left;
+      } else {
+        int corner = alpha[at - frameWidth - 1] & 0xff;
+        predicted = Math.min(Math.max(left + above - corner, 0), 255);
+      }
+      alpha[at] += (byte) predicted;
+    }
+  }
+
+  private static Raster lossless(byte[] stream, int start, int length) throws IOException {
     int padded = 8 + length + (length & 1);
     ByteBuffer riff = ByteBuffer.allocate(12).order(ByteOrder.LITTLE_ENDIAN);
     riff.put("RIFF".getBytes(StandardCharsets.ISO_8859_1)).putInt(4 + padded);
     riff.put("WEBP".getBytes(StandardCharsets.ISO_8859_1));
-    Raster raster =
-        new RasterReader()
-            .add(riff.array())
-            .add(data, bitstream, 8 + length)
-            .add(new byte[length & 1])
-            .readWith(new WebPImageReaderSpi())
-            .getRaster();
-    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(frameWidth, frameHeight))];
-    int bands = raster.getNumBands();
-    int[] row = new int[frameWidth * bands];
-    int at = 0;
-    for (int y = 0; y < frameHeight; y++) {
-      raster.getPixels(0, y, frameWidth, 1, row);
-      for (int x = 0; x < frameWidth; x++) {
-        for (int channel = 0; channel < 3; channel++) {
-          rgb[at++] = (byte) row[x * bands + channel];
-        }
-      }
-    }
-    return rgb;
+    ByteBuffer chunk = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
+    chunk.put("VP8L".getBytes(StandardCharsets.ISO_8859_1)).putInt(length);
+    return new RasterReader()
+        .add(riff.array())
+        .add(chunk.array())
+        .add(stream, start, length)
+        .add(new byte[length & 1])
+        .readWith(new WebPImageReaderSpi())
+        .getRaster();
   }
 }

@@ -11,12 +11,12 @@ import dev.diptych.tokenizers.ResizeFilter;
 import java.util.List;
 
 /**
- * Turns a picture into the coder's input: shorter side to the coder's, the middle square cut out,
- * bytes to numbers. Equal to Pillow and NumPy to the last bit, as the authors' {@code
- * ImageTokenizer} (facebookresearch/chameleon@dbbe47f) and {@code ChameleonImageProcessorPil}
- * (huggingface/transformers v5.18.0) use them. The two differ: the longer side is rounded or
- * truncated, and 255 becomes 1 or, with the published {@code rescale_factor} of 0.0078, 0.989; so a
- * few codes of the same picture differ, too.
+ * Turns a picture into the coder's input: laid on white where it is transparent, shorter side to
+ * the coder's, the middle square cut out, bytes to numbers. Equal to Pillow and NumPy to the last
+ * bit, as the authors' {@code ImageTokenizer} (facebookresearch/chameleon@dbbe47f) and {@code
+ * ChameleonImageProcessorPil} (huggingface/transformers v5.18.0) use them. The two differ: the
+ * longer side is rounded or truncated, and 255 becomes 1 or, with the published {@code
+ * rescale_factor} of 0.0078, 0.989; so a few codes of the same picture differ, too.
  */
 final class ChameleonImageProcessor {
   private static final int MAX_SIDE = 1 << 14;
@@ -124,7 +124,7 @@ final class ChameleonImageProcessor {
   /** {@return the resized and cut picture, a square of the coder's side} */
   Image square(Image image) {
     int[] size = resized(image.width(), image.height());
-    Image small = PillowResize.resize(image, size[0], size[1], filter);
+    Image small = PillowResize.resize(ImageOps.overWhite(image), size[0], size[1], filter);
     return ImageOps.centerCrop(small, side, side);
   }
 

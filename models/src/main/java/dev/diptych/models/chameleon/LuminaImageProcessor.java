@@ -13,8 +13,9 @@ import java.util.List;
  * Turns a picture into the coder's input without making it square: of the sizes that hold about as
  * many pixels as the target, the one of the nearest proportions. Equal to Pillow and NumPy to the
  * last bit, as Alpha-VLLM/Lumina-mGPT@104abe4, lumina_mgpt/data/item_processor.py, uses them.
- * Deviation: theirs cuts at a random place, ours in the middle, so that the same picture gives the
- * same codes.
+ * Deviations: theirs cuts at a random place, ours in the middle, so that the same picture gives the
+ * same codes; ours lays a transparent picture on white before it is resized and theirs after, which
+ * tells along the edges of what is opaque.
  */
 final class LuminaImageProcessor {
   /** Pixels across one unit of the published sizes; two codes. */
@@ -100,7 +101,7 @@ final class LuminaImageProcessor {
   /** {@return the picture reduced and cut to the size that fits it} */
   Image cut(Image image) {
     Size size = choose(image.width(), image.height());
-    Image reduced = image;
+    Image reduced = ImageOps.overWhite(image);
     while (reduced.width() >= 2 * size.width && reduced.height() >= 2 * size.height) {
       reduced =
           PillowResize.resize(
