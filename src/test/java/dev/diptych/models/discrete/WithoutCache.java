@@ -33,4 +33,39 @@ public final class WithoutCache {
     }
     return answer;
   }
+
+  /** {@return the logits at every position, [T, V]} */
+  public static float[] logits(DiscreteTransformer transformer, int[] ids) {
+    return transformer.allLogits(ids);
+  }
+
+  /** {@return the mean divergence of the distributions at so many positions, in nats} */
+  public static double divergence(float[] exact, float[] found, int positions) {
+    int size = exact.length / positions;
+    double sum = 0;
+    for (int t = 0; t < positions; t++) {
+      double[] p = logSoftmax(exact, t * size, size);
+      double[] q = logSoftmax(found, t * size, size);
+      for (int v = 0; v < size; v++) {
+        sum += Math.exp(p[v]) * (p[v] - q[v]);
+      }
+    }
+    return sum / positions;
+  }
+
+  private static double[] logSoftmax(float[] logits, int from, int size) {
+    double most = Double.NEGATIVE_INFINITY;
+    for (int v = 0; v < size; v++) {
+      most = Math.max(most, logits[from + v]);
+    }
+    double sum = 0;
+    for (int v = 0; v < size; v++) {
+      sum += Math.exp(logits[from + v] - most);
+    }
+    double[] all = new double[size];
+    for (int v = 0; v < size; v++) {
+      all[v] = logits[from + v] - most - Math.log(sum);
+    }
+    return all;
+  }
 }

@@ -98,7 +98,9 @@ public final class Emu3Model implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes = WeightLoader.bytes(slices, dtype) + Emu3Coder.bytes(config.vq());
+    this.weightBytes =
+        WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
+            + Emu3Coder.bytes(config.vq());
     Memory.require(
         "the weights of " + name + " in " + dtype,
         weightBytes,
@@ -111,7 +113,8 @@ public final class Emu3Model implements UnifiedModel {
                 vocabulary.discrete(),
                 dtype,
                 device,
-                WeightLoader.load(device, checkpoint, slices, dtype)));
+                WeightLoader.load(
+                    device, checkpoint, slices, dtype, DiscreteTransformer::quantises)));
   }
 
   /**
