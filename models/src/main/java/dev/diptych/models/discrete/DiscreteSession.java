@@ -220,7 +220,7 @@ public final class DiscreteSession extends Session {
       int first = ids.size() + 1 + header.length;
       int[][] drawn;
       try (Scope scope = new Scope()) {
-        List<Context> contexts = contexts(scope);
+        List<Context> contexts = contexts(scope, grammar);
         long rows = (long) contexts.size() * pictures;
         family.requireMemory(
             "the cache of " + pictures + " pictures",
@@ -265,13 +265,24 @@ public final class DiscreteSession extends Session {
     }
 
     /** The contexts that guidance compares; those that would be equal are one. */
-    private List<Context> contexts(Scope scope) {
+    private List<Context> contexts(Scope scope, PictureGrammar grammar) {
       Guidance guidance = family.guidance(options);
       if (guidance.none()) {
         return List.of(full);
       }
       Context none = scope.add(newContext());
       none.add(guidance.unconditional());
+      if (none.length() + grammar.length() > family.maxSequenceLength()) {
+        throw new InvalidRequestException(
+            "What guidance compares with does not fit the context beside a picture\n  expected at"
+                + " most "
+                + family.maxSequenceLength()
+                + " tokens\n  found    "
+                + none.length()
+                + " and "
+                + grammar.length()
+                + " of the picture\n  remedy   a smaller picture, or a guidance scale of 1");
+      }
       boolean three =
           guidance.image().isPresent()
               && !Arrays.equals(images.ids(), guidance.unconditional());
