@@ -40,6 +40,13 @@ class CommandLineTest {
         "draw a -o - -n 2",
         "draw a -o - --json",
         "draw a --deadline 0",
+        "draw a --size 64",
+        "draw a --size 0x64",
+        "draw a --image-guidance -1",
+        "tell",
+        "tell a -n 0",
+        "tell a -o - --json",
+        "tell a --demo llama",
         "caption",
         "ask picture.png",
         "export --part vq-decoder",
@@ -61,7 +68,7 @@ class CommandLineTest {
   void helpAndVersionAreAnswers() {
     assertThat(Cli.run("--help").exitCode()).isZero();
     assertThat(Cli.run("--help").text())
-        .contains("draw", "caption", "ask", "chat", "inspect", "export", "doctor", "bench");
+        .contains("draw", "caption", "ask", "tell", "chat", "inspect", "export", "doctor", "bench");
     assertThat(Cli.run("--version").text()).isEqualToIgnoringNewLines("diptych " + LibraryVersion.VERSION);
     assertThat(LibraryVersion.VERSION).matches("\\d+\\.\\d+.*");
   }
@@ -164,7 +171,8 @@ class CommandLineTest {
       assertThat(json.getAsJsonObject("model").keySet())
           .containsExactly("name", "folder", "dtype", "device");
       assertThat(json.getAsJsonObject("timingsMs").keySet())
-          .containsExactly("load", "firstToken", "tokens", "imageDecoding", "total");
+          .containsExactly(
+              "load", "firstToken", "tokens", "imageEncoding", "imageDecoding", "total");
       assertThat(json.getAsJsonArray("promptTokenIds")).isNotEmpty();
       assertThat(json.getAsJsonObject("model").get("dtype").getAsString())
           .isIn("float32", "bfloat16");

@@ -92,6 +92,54 @@ class InterruptTest {
     assertThat(folder).isEmptyDirectory();
   }
 
+  /** Interrupts itself at the first words of a story, and lets no more come before it is heard. */
+  static final class InterruptedTelling {
+    private InterruptedTelling() {}
+
+    public static void main(String[] args) {
+      OutputStream watched =
+          new OutputStream() {
+            private boolean sent;
+
+            @Override
+            public void write(int b) {
+              if (!sent) {
+                sent = true;
+                InterruptedDrawing.interrupt();
+                while (!Interrupt.ending()) {
+                  Thread.onSpinWait();
+                }
+              }
+            }
+          };
+      System.exit(
+          Main.run(
+              new Console(
+                  InputStream.nullInputStream(),
+                  new PrintStream(watched, true, StandardCharsets.UTF_8),
+                  new PrintStream(new FileOutputStream(FileDescriptor.err), true),
+                  StandardCharsets.UTF_8,
+                  false,
+                  false,
+                  false),
+              args));
+    }
+  }
+
+  @Test
+  void ctrlCEndsAStoryWith130AndLeavesNoFile() throws IOException {
+    int expected = deafToInterrupts() ? 143 : 130;
+
+    ForkedJvm.Result child =
+        ForkedJvm.of(InterruptedTelling.class)
+            .arguments("tell", "a large red circle, then a small blue square joins it below")
+            .arguments("-o", folder.resolve("story.html"))
+            .run();
+
+    assertThat(child.exitCode()).as(child.output()).isEqualTo(expected);
+    assertThat(folder).isEmptyDirectory();
+  }
+
   /** Draws in a folder with a name that only UTF-8 can carry. */
   static final class TurkishDrawing {
     private TurkishDrawing() {}

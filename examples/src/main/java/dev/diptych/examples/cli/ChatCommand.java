@@ -6,6 +6,7 @@ import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
+import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
@@ -17,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -33,27 +35,37 @@ import picocli.CommandLine.Option;
       "",
       "Lines are said to the model, except:",
       "  /image FILE    show it a picture with the next line",
-      "  /draw PROMPT   draw",
+      "  /draw PROMPT   draw; the models of one stream (Chameleon and its kin) have seen what they",
+      "                 drew and can be asked about it, Janus goes on as if it had drawn nothing",
+      "  /tell PROMPT   answer in words and pictures, where the model can, and make a page of it",
       "  /reset         forget the conversation",
       "  /quit          end"
     })
 final class ChatCommand implements Callable<Integer> {
+  private static final String COMMANDS = "/image FILE, /draw PROMPT, /reset, /quit";
+  private static final String COMMANDS_OF_TELLERS =
+      "/image FILE, /draw PROMPT, /tell PROMPT, /reset, /quit";
+
   private final Console console;
   private final List<Image> shown = new ArrayList<>();
-  private int drawn;
 
   @Option(
       names = {"-d", "--drawings"},
       paramLabel = "DIR",
       defaultValue = ".",
-      description = "Folder for what is drawn: drawing-1.png … (default: the current one).")
+      description =
+          "Folder for what is drawn and told: drawing-1.png, story-1.html … (default: the current"
+              + " one).")
   Path drawings;
 
   @Mixin SamplingOptions.TextOptions text;
   @Mixin SamplingOptions.PictureOptions picture;
+  @Mixin SamplingOptions.DrawingOptions drawn;
   @Mixin SamplingOptions sampling;
   @Mixin ModelOptions model;
   @Mixin ReportOptions report;
+
+  private String commands = COMMANDS;
 
   ChatCommand(Console console) {
     this.console = console;
@@ -61,14 +73,14 @@ final class ChatCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    sampling.options(text::fill);
-    sampling.options(picture::fill);
+    options(Output.INTERLEAVED);
     BufferedReader in = new BufferedReader(new InputStreamReader(console.in(), console.charset()));
     int exitCode = 0;
     try (UnifiedModel loaded = model.load()) {
       Session session = loaded.newSession();
       try {
-        report.note(console, loaded.name() + "; /image FILE, /draw PROMPT, /reset, /quit");
+        commands = TellCommand.tells(loaded) ? COMMANDS_OF_TELLERS : COMMANDS;
+        report.note(console, loaded.name() + "; " + commands);
         for (String line = ask(in); line != null && !line.equals("/quit"); line = ask(in)) {
           try {
             if (line.equals("/reset")) {
@@ -106,22 +118,49 @@ final class ChatCommand implements Callable<Integer> {
       shown.add(Pictures.read(console, line.substring(7).strip()));
     } else if (line.startsWith("/draw ")) {
       draw(loaded, session, line.substring(6).strip());
+    } else if (line.startsWith("/tell ")) {
+      tell(loaded, session, line.substring(6).strip());
     } else if (line.startsWith("/")) {
-      console.err().println("unknown: " + line + "; /image FILE, /draw PROMPT, /reset, /quit");
+      console.err().println("unknown: " + line + "; " + commands);
     } else {
       answer(loaded, session, line);
     }
   }
 
-  private void answer(UnifiedModel loaded, Session session, String line) {
-    GenerationOptions options = sampling.options(text::fill).orElse(loaded.defaults(Output.TEXT));
-    GenerationRequest.Builder request = GenerationRequest.builder().options(options);
-    shown.forEach(request::image);
-    request.text(line);
+  /** What was chosen on the command line and concerns this output. */
+  private GenerationOptions options(Output output) {
+    return sampling.options(
+        builder -> {
+          if (output != Output.IMAGE) {
+            text.fill(builder);
+          }
+          if (output != Output.TEXT) {
+            picture.fill(builder);
+            drawn.fill(builder);
+          }
+        });
+  }
+
+  private GenerationRequest.Builder request(
+      UnifiedModel loaded, Output output, List<Image> images, String words) {
+    if (output != Output.TEXT) {
+      drawn.require(loaded, output);
+    }
+    GenerationRequest.Builder request =
+        GenerationRequest.builder()
+            .output(output)
+            .options(options(output).orElse(loaded.defaults(output)));
+    images.forEach(request::image);
     sampling.limit(request);
+    return request.text(words);
+  }
+
+  private void answer(UnifiedModel loaded, Session session, String line) {
+    GenerationRequest.Builder request = request(loaded, Output.TEXT, shown, line);
+    int most = options(Output.TEXT).orElse(loaded.defaults(Output.TEXT)).maxTokens().orElse(512);
     GenerationResult result;
     try (Interrupt interrupt = new Interrupt();
-        TextAnswer answer = new TextAnswer(console, report, options.maxTokens().orElse(512))) {
+        TextAnswer answer = new TextAnswer(console, report, most)) {
       request.cancellation(interrupt.cancellation()).listener(answer);
       result = session.generate(request.build());
     }
@@ -132,24 +171,24 @@ final class ChatCommand implements Callable<Integer> {
   }
 
   private void draw(UnifiedModel loaded, Session session, String prompt) {
-    GenerationOptions options =
-        sampling.options(picture::fill).orElse(loaded.defaults(Output.IMAGE));
-    List<Path> targets =
-        Pictures.targets(nextDrawing(), options.pictures().orElse(1));
+    // A model that draws from words alone sees the pictures with the next line.
+    boolean looks =
+        loaded.capabilities().supports(EnumSet.allOf(Modality.class), Output.IMAGE);
+    GenerationRequest.Builder request =
+        request(loaded, Output.IMAGE, looks ? shown : List.of(), prompt);
+    int pictures =
+        options(Output.IMAGE).orElse(loaded.defaults(Output.IMAGE)).pictures().orElse(1);
+    List<Path> targets = Pictures.targets(free("drawing", ".png"), pictures);
     targets.forEach(Pictures::requireWritable);
     GenerationResult result;
     try (Interrupt interrupt = new Interrupt();
         DrawCommand.Drawing drawing = new DrawCommand.Drawing(console, report, targets)) {
-      GenerationRequest.Builder request =
-          GenerationRequest.builder()
-              .text(prompt)
-              .output(Output.IMAGE)
-              .options(options)
-              .listener(drawing)
-              .cancellation(interrupt.cancellation());
-      sampling.limit(request);
+      request.cancellation(interrupt.cancellation()).listener(drawing);
       result = session.generate(request.build());
       Pictures.write(prompt, result, targets);
+    }
+    if (looks) {
+      shown.clear();
     }
     if (report.json) {
       Report.print(console, Report.of("chat", model, result, targets));
@@ -159,13 +198,35 @@ final class ChatCommand implements Callable<Integer> {
     }
   }
 
-  /** A name that is free: a conversation never overwrites a picture. */
-  private Path nextDrawing() {
+  private void tell(UnifiedModel loaded, Session session, String prompt) {
+    TellCommand.requireStories(loaded);
+    GenerationRequest.Builder request = request(loaded, Output.INTERLEAVED, shown, prompt);
+    Path page = free("story", ".html");
+    Pictures.requireWritable(page);
+    GenerationResult result;
+    List<Path> files;
+    try (Interrupt interrupt = new Interrupt();
+        TellCommand.Telling telling = new TellCommand.Telling(console, report, page)) {
+      request.cancellation(interrupt.cancellation()).listener(telling);
+      result = session.generate(request.build());
+      files = TellCommand.write(page, prompt, shown, result);
+    }
+    shown.clear();
+    if (report.json) {
+      Report.print(console, TellCommand.json("chat", model, result, files));
+    } else {
+      console.out().println(page);
+      console.out().flush();
+    }
+  }
+
+  /** A name that is free, and so are its pictures': a conversation never overwrites anything. */
+  private Path free(String name, String suffix) {
     Path target;
+    int number = 0;
     do {
-      target = drawings.resolve("drawing-" + ++drawn + ".png");
-    } while (Files.exists(target)
-        || Files.exists(Pictures.targets(target, 2).get(0)));
+      target = drawings.resolve(name + "-" + ++number + suffix);
+    } while (Files.exists(target) || Files.exists(Pictures.beside(target, 1).get(0)));
     return target;
   }
 }

@@ -53,6 +53,7 @@ final class DrawCommand implements Callable<Integer> {
   boolean preview;
 
   @Mixin SamplingOptions.PictureOptions picture;
+  @Mixin SamplingOptions.DrawingOptions drawn;
   @Mixin SamplingOptions sampling;
   @Mixin ModelOptions model;
   @Mixin ReportOptions report;
@@ -63,7 +64,12 @@ final class DrawCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    GenerationOptions options = sampling.options(picture::fill);
+    GenerationOptions options =
+        sampling.options(
+            builder -> {
+              picture.fill(builder);
+              drawn.fill(builder);
+            });
     int pictures = options.pictures().orElse(1);
     boolean toStdout = output.equals("-");
     if (toStdout && (pictures > 1 || report.json || preview)) {
@@ -77,6 +83,7 @@ final class DrawCommand implements Callable<Integer> {
     try (Interrupt interrupt = new Interrupt();
         UnifiedModel loaded = model.load();
         Drawing drawing = new Drawing(console, report, targets)) {
+      drawn.require(loaded, Output.IMAGE);
       GenerationRequest.Builder request =
           GenerationRequest.builder()
               .text(prompt)

@@ -9,14 +9,16 @@ import picocli.CommandLine.IVersionProvider;
 /** The program {@code diptych}: describes pictures and draws them. */
 @Command(
     name = "diptych",
-    description = "Describes pictures and draws them, with published checkpoints, on the JVM.",
+    description =
+        "Describes pictures, draws them and tells with them, with published checkpoints, on the"
+            + " JVM.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     synopsisSubcommandLabel = "COMMAND",
     footer = {
       "",
-      "Without --model every command uses the embedded demo, a small Janus that knows coloured",
-      "circles, squares, triangles and stars.",
+      "Without --model every command uses an embedded demo that knows coloured circles, squares,",
+      "triangles and stars: a small Janus; for tell, or with --demo chameleon, a small Chameleon.",
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
     })
 public final class Main {
@@ -46,6 +48,7 @@ public final class Main {
             .addSubcommand(new DrawCommand(console))
             .addSubcommand(new CaptionCommand(console))
             .addSubcommand(new AskCommand(console))
+            .addSubcommand(new TellCommand(console))
             .addSubcommand(new ChatCommand(console))
             .addSubcommand(new InspectCommand(console))
             .addSubcommand(new ExportCommand(console))

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /** Pictures on their way in and out. */
 final class Pictures {
@@ -36,6 +37,16 @@ final class Pictures {
       targets.add(sibling(output, "-" + i));
     }
     return targets;
+  }
+
+  /** {@return {@code page-1.png …} beside a page} */
+  static List<Path> beside(Path page, int pictures) {
+    String name = page.getFileName().toString();
+    int dot = name.lastIndexOf('.');
+    String stem = dot > 0 ? name.substring(0, dot) : name;
+    return IntStream.rangeClosed(1, pictures)
+        .mapToObj(i -> page.resolveSibling(stem + "-" + i + ".png"))
+        .toList();
   }
 
   /** {@return where the forming picture is shown} */

@@ -3,15 +3,24 @@ package dev.diptych.examples.cli;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.Output;
+import dev.diptych.core.UnifiedModel;
+import dev.diptych.core.UnsupportedRequestException;
 import java.time.Duration;
 import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.TypeConversionException;
 
 /** How an answer is drawn from the model's distribution. */
 final class SamplingOptions {
+  private static final Pattern SIZE = Pattern.compile("([0-9]{1,5})x([0-9]{1,5})");
+
   @Spec(Spec.Target.MIXEE)
   CommandSpec spec;
 
@@ -65,7 +74,54 @@ final class SamplingOptions {
     }
   }
 
-  /** Pictures only. */
+  /** How a picture is drawn. */
+  static final class DrawingOptions {
+    @Option(
+        names = "--guidance",
+        paramLabel = "G",
+        description = "Weight of the prompt, 0 to 100; 1 is no guidance.")
+    Double guidance;
+
+    @Option(
+        names = "--image-guidance",
+        paramLabel = "G",
+        description = "Weight of the conversation's pictures, 0 to 100, where the model has one.")
+    Double imageGuidance;
+
+    @Option(
+        names = "--size",
+        paramLabel = "WxH",
+        converter = SizeConverter.class,
+        description = "Pixels across and down, where the model draws in several sizes.")
+    Size size;
+
+    void fill(GenerationOptions.Builder builder) {
+      set(guidance, builder::guidanceScale);
+      set(imageGuidance, builder::imageGuidanceScale);
+      set(size, s -> builder.imageSize(s.width(), s.height()));
+    }
+
+    /**
+     * Refuses a weight that the model would not heed: its defaults name every option that it has. A
+     * model without this output is left to say so itself.
+     *
+     * @throws UnsupportedRequestException with the weight
+     */
+    void require(UnifiedModel loaded, Output output) {
+      boolean draws =
+          loaded.capabilities().routes().stream().anyMatch(r -> r.output() == output);
+      if (draws
+          && imageGuidance != null
+          && loaded.defaults(output).imageGuidanceScale().isEmpty()) {
+        throw new UnsupportedRequestException(
+            "This model's guidance does not tell words and pictures apart\n  expected --guidance"
+                + " alone\n  found    --image-guidance "
+                + imageGuidance);
+      }
+    }
+  }
+
+  /** How many pictures. */
   static final class PictureOptions {
     @Option(
         names = {"-n", "--pictures"},
@@ -73,15 +129,33 @@ final class SamplingOptions {
         description = "How many pictures (default: 1).")
     Integer pictures;
 
-    @Option(
-        names = "--guidance",
-        paramLabel = "G",
-        description = "Weight of the prompt, 0 to 100; 1 is no guidance.")
-    Double guidance;
-
     void fill(GenerationOptions.Builder builder) {
       set(pictures, builder::pictures);
-      set(guidance, builder::guidanceScale);
+    }
+  }
+
+  /**
+   * The size of a picture.
+   *
+   * @param width pixels across
+   * @param height pixels down
+   */
+  record Size(int width, int height) {
+    @Override
+    public String toString() {
+      return width + "x" + height;
+    }
+  }
+
+  /** Two numbers with an x between them. */
+  static final class SizeConverter implements ITypeConverter<Size> {
+    @Override
+    public Size convert(String value) {
+      Matcher matcher = SIZE.matcher(value);
+      if (!matcher.matches()) {
+        throw new TypeConversionException("expected WxH, as in 512x768; found " + value);
+      }
+      return new Size(Integer.parseInt(matcher.group(1)), Integer.parseInt(matcher.group(2)));
     }
   }
 
