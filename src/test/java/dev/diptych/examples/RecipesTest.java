@@ -48,6 +48,31 @@ class RecipesTest {
         .contains("language_model", "it fits");
   }
 
+  @Test
+  void tellsAStory() {
+    String name = folder.resolve("s").toString();
+
+    String said = printed(() -> TellAStory.main(new String[] {name}));
+
+    assertThat(said.lines().map(String::strip))
+        .containsExactly(
+            "a large red circle",
+            name + "-1.png",
+            "then a small blue square joins it below",
+            name + "-2.png");
+    assertThat(ImageFile.readPngText(Path.of(name + "-2.png"))).containsEntry("picture", "2 of 2");
+  }
+
+  @Test
+  void answersAboutWhatItDrewWithoutReadingItAgain() {
+    String file = folder.resolve("d.png").toString();
+
+    String said = printed(() -> DrawThenAsk.main(new String[] {file}));
+
+    assertThat(said.strip()).contains("green star", "purple circle");
+    assertThat(ImageFile.read(Path.of(file)).width()).isEqualTo(64);
+  }
+
   private static String printed(Runnable recipe) {
     PrintStream before = System.out;
     ByteArrayOutputStream out = new ByteArrayOutputStream();
