@@ -14,15 +14,26 @@ public final class CpuFeatures {
    * list; elsewhere the answer is no, and float32 is the safe choice.
    */
   public static boolean bfloat16() {
+    String text = description();
+    return text.contains("avx512_bf16") || text.contains("amx_bf16") || text.contains(" bf16");
+  }
+
+  /** {@return whether the processor is Intel's} Known on Linux and Windows. */
+  static boolean intel() {
+    String windows = System.getenv("PROCESSOR_IDENTIFIER");
+    return description().contains("GenuineIntel")
+        || windows != null && windows.contains("GenuineIntel");
+  }
+
+  private static String description() {
     Path info = Path.of("/proc/cpuinfo");
     if (!Files.isReadable(info)) {
-      return false;
+      return "";
     }
     try {
-      String text = Files.readString(info, StandardCharsets.ISO_8859_1);
-      return text.contains("avx512_bf16") || text.contains("amx_bf16") || text.contains(" bf16");
+      return Files.readString(info, StandardCharsets.ISO_8859_1);
     } catch (IOException e) {
-      return false;
+      return "";
     }
   }
 }

@@ -145,6 +145,7 @@ public final class DiscreteTransformer implements AutoCloseable {
               scope.add(device.of(config.numKeyValueHeads())),
               headDim,
               scope.add(device.of(capacity)),
+              scope.add(device.of(device.turnedKeys())),
               weights);
       return new Cache(tensors, rows, capacity);
     }

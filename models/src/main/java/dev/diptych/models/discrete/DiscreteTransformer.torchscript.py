@@ -163,9 +163,9 @@ class DiscreteTransformer(Module):
         return (text, image)
 
     def new_cache(self, layers: int, batch: int, kv_heads: int, head_dim: int, capacity: int,
-            w: Dict[str, Tensor]) -> List[Tensor]:
+            turned: bool, w: Dict[str, Tensor]) -> List[Tensor]:
         return __torch__.core.nn.attention.new_cache(layers, batch, kv_heads, head_dim, capacity,
-                w["model.norm.weight"])
+                turned, w["model.norm.weight"])
 
     def copy_cache(self, source: List[Tensor], target: List[Tensor], length: int,
             repeats: int) -> int:
@@ -176,9 +176,8 @@ class DiscreteTransformer(Module):
             length: int) -> int:
         # positions first to first+length-1 of one row of many into a cache of one row
         for i in range(len(source)):
-            dim = 3 - i % 2
-            target[i].narrow(dim, first, length).copy_(source[i].narrow(0, row, 1).narrow(dim,
-                    first, length))
+            target[i].narrow(2, first, length).copy_(source[i].narrow(0, row, 1).narrow(2, first,
+                    length))
         return length
 
     def one(self, a: List[Tensor]) -> List[List[Tensor]]:

@@ -118,6 +118,7 @@ final class JanusTransformer implements AutoCloseable {
               scope.add(device.of(c.numKeyValueHeads())),
               headDim,
               scope.add(device.of(capacity)),
+              scope.add(device.of(device.turnedKeys())),
               weights);
       return new Cache(tensors, rows, capacity);
     }

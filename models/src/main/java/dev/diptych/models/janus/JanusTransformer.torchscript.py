@@ -99,10 +99,10 @@ class JanusTransformer(Module):
         return __torch__.core.nn.rope.table(length, head_dim, theta, like)
 
     def new_cache(self, layers: int, batch: int, kv_heads: int, head_dim: int, capacity: int,
-            w: Dict[str, Tensor]) -> List[Tensor]:
+            turned: bool, w: Dict[str, Tensor]) -> List[Tensor]:
         like = w["model.language_model.norm.weight"]
         return __torch__.core.nn.attention.new_cache(layers, batch, kv_heads, head_dim, capacity,
-                like)
+                turned, like)
 
     def copy_cache(self, source: List[Tensor], target: List[Tensor], length: int,
             repeats: int) -> int:

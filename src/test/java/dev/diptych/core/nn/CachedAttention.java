@@ -1,0 +1,4 @@
+package dev.diptych.core.nn;
+
+/** Stands beside a script that reads a sequence piece by piece. */
+final class CachedAttention {}
