@@ -293,6 +293,35 @@ class CommandLineTest {
         .containsEntry("peak resident memory", "MB");
   }
 
+  @Test
+  void benchMeasuresAChameleonThatItMade() {
+    Path model = folder.resolve("chameleon");
+    Cli made = Cli.run("bench", "make", "--shape", "chameleon-tiny", model);
+    assertThat(made.stderr()).contains("no published size");
+
+    Cli run =
+        Cli.run(
+            "bench", "--model", model, "--steps", 4, "--tokens", 3, "--json", "--quiet");
+
+    Map<String, Double> figures = new LinkedHashMap<>();
+    assertThat(run.exitCode()).as(run.stderr()).isZero();
+    run.json()
+        .getAsJsonArray("figures")
+        .forEach(
+            f ->
+                figures.put(
+                    f.getAsJsonObject().get("name").getAsString(),
+                    f.getAsJsonObject().get("value").getAsDouble()));
+    assertThat(figures)
+        .containsEntry("drawing, rows of a picture", 2.0)
+        .containsEntry("drawing step, native calls", 1.0)
+        .containsEntry("drawing behind a picture, rows of a picture", 3.0)
+        .containsEntry("drawing behind a picture step, native calls", 1.0)
+        .containsKeys("caption of 64x64, first token", "caption step, read");
+    assertThat(figures.get("picture encoding, 64x64")).isPositive();
+    assertThat(figures.get("drawing behind a picture step, read")).isPositive();
+  }
+
   private List<String> names() {
     try (Stream<Path> files = Files.list(folder)) {
       return files.map(p -> p.getFileName().toString()).sorted().toList();

@@ -11,6 +11,7 @@ import dev.diptych.models.discrete.DiscreteVocabulary;
 import dev.diptych.models.discrete.Guidance;
 import dev.diptych.models.discrete.PictureGrammar;
 import dev.diptych.tokenizers.TextTokenizer;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -88,7 +89,9 @@ class ChameleonFamily implements DiscreteFamily {
       int[] more;
       if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
         run.step();
+        long begin = System.nanoTime();
         more = read(picture.image());
+        run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       } else {
         more = ((ChameleonPrompt.Segment.Ids) segment).ids();
       }

@@ -28,6 +28,7 @@ import dev.diptych.models.discrete.Guidance;
 import dev.diptych.models.discrete.PictureGrammar;
 import dev.diptych.tokenizers.TextTokenizer;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -268,8 +269,10 @@ public final class Emu3Model implements UnifiedModel {
 
     private int[] picture(GenerationRun run, Image image) {
       run.step();
+      long begin = System.nanoTime();
       Emu3ImageProcessor.Prepared prepared = imageProcessor.prepare(image);
       int[] codes = coder.encode(prepared.pixelValues(), prepared.height(), prepared.width());
+      run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       return prompt
           .read(prepared.height() / config.factor(), prepared.width() / config.factor())
           .tokens(codes, vocabulary.discrete());
