@@ -11,6 +11,7 @@ import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
@@ -145,6 +146,33 @@ class Emu3SessionTest extends ModelContract {
       assertThat(steps).isEmpty();
       assertThat(Value.live()).isEqualTo(live);
     }
+  }
+
+  @Test
+  void aPictureWhoseAttentionDoesNotFitMemoryIsRefusedBeforeItIsBegun() {
+    try (UnifiedModel small = load(FLOAT32.withMemoryLimit(smallLimit()))) {
+      GenerationRequest large =
+          drawing(GenerationOptions.builder().imageSize(44, 44).build()).build();
+
+      assertThatThrownBy(() -> small.generate(large))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("attention to draw a picture of 44x44 pixels");
+      assertThat(model.generate(large).images()).hasSize(1);
+    }
+  }
+
+  /** The words that guidance steers away from are longer than the prompt. */
+  @Test
+  void aPictureThatFitsBesideThePromptAloneIsDrawnWithoutGuidance() {
+    GenerationOptions.Builder large = GenerationOptions.builder().imageSize(50, 50).seed(1);
+    GenerationRequest guided = drawing(large.build()).build();
+    GenerationRequest alone = drawing(large.guidanceScale(1).build()).build();
+
+    assertThatThrownBy(() -> model.generate(guided))
+        .isInstanceOf(InvalidRequestException.class)
+        .hasMessageContaining("expected at most 768 tokens")
+        .hasMessageContaining("a guidance scale of 1");
+    assertThat(model.generate(alone).images().get(0).width()).isEqualTo(50);
   }
 
   @Test

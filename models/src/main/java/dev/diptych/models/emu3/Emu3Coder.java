@@ -55,9 +55,26 @@ final class Emu3Coder implements AutoCloseable {
     Emu3ImageDecoder.bind(config, coder);
   }
 
-  /** {@return bytes that both halves take when they are loaded} */
+  /** {@return bytes that both halves take when they are loaded, with every decoder that is kept} */
   static long bytes(Emu3VqConfig config) {
-    return Emu3ImageTokenizer.weightBytes(config) + Emu3ImageDecoder.weightBytes(config);
+    return Emu3ImageTokenizer.weightBytes(config)
+        + KEPT_DECODERS * Emu3ImageDecoder.weightBytes(config);
+  }
+
+  /**
+   * Bytes of work that a picture takes in either half. Attention at a position looks at all others:
+   * it keeps about three numbers for every pair, and outgrows everything else from some hundred
+   * pixels on.
+   */
+  long attentionBytes(int rows, int columns) {
+    // The middle looks at the codes' own positions; a finer level has four times as many a step.
+    int finest =
+        config.attnResolutions().stream()
+            .mapToInt(level -> Math.min(level, config.levels() - 1))
+            .min()
+            .orElse(config.levels() - 1);
+    double positions = (double) rows * columns * (1L << 2 * (config.levels() - 1 - finest));
+    return (long) (3 * Float.BYTES * config.numAttentionHeads() * positions * positions);
   }
 
   /**

@@ -271,6 +271,7 @@ public final class Emu3Model implements UnifiedModel {
       run.step();
       long begin = System.nanoTime();
       Emu3ImageProcessor.Prepared prepared = imageProcessor.prepare(image);
+      requireWork("read", prepared.width(), prepared.height());
       int[] codes = coder.encode(prepared.pixelValues(), prepared.height(), prepared.width());
       run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       return prompt
@@ -300,7 +301,15 @@ public final class Emu3Model implements UnifiedModel {
                 + nearest(height));
       }
       requireSides(width, height);
+      requireWork("draw", width, height);
       return Optional.of(prompt.drawn(height / factor, width / factor));
+    }
+
+    /** Known before a picture is begun, although a drawing's pixels come last. */
+    private void requireWork(String what, int width, int height) {
+      requireMemory(
+          "the coder's attention to " + what + " a picture of " + width + "x" + height + " pixels",
+          coder.attentionBytes(height / config.factor(), width / config.factor()));
     }
 
     private int nearest(int side) {
