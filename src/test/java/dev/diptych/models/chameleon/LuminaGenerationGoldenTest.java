@@ -148,26 +148,6 @@ class LuminaGenerationGoldenTest {
     }
   }
 
-  /** A turn with a picture is taken word for word, and the model chooses one of the sizes. */
-  @Test
-  void aPictureOfAPictureHasASizeThatTheModelChooses() {
-    GenerationCase expected = GenerationCase.of(GOLDEN, "drawn", "wide-edited");
-    GenerationOptions sampled =
-        GenerationOptions.builder().temperature(2).guidanceScale(1).pictures(2).seed(7).build();
-    try (ChameleonModel model = load()) {
-      GenerationRequest request =
-          expected.request().output(Output.IMAGE).options(sampled).build();
-      GenerationResult result = model.generate(request);
-
-      assertThat(result.promptTokenIds()).isEqualTo(expected.ints("prompt"));
-      assertThat(result.images()).hasSize(2);
-      Image image = result.images().get(0);
-      assertThat(sizes()).contains(List.of(image.width(), image.height()));
-      assertThat(result.images().get(1).width()).isEqualTo(image.width());
-      assertThat(model.generate(request).imageCodes()).isEqualTo(result.imageCodes());
-    }
-  }
-
   @Test
   void aSizeThatIsNotOnTheListIsRefusedWithTheList() {
     GenerationOptions small = GenerationOptions.builder().imageSize(8, 4).build();
@@ -195,18 +175,5 @@ class LuminaGenerationGoldenTest {
     assertThatThrownBy(this::load)
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("it has no token \"<reserved08820>\"");
-  }
-
-  private static List<List<Integer>> sizes() {
-    List<List<Integer>> sizes = new ArrayList<>();
-    Golden.facts("chameleon/" + GOLDEN)
-        .getAsJsonArray("sizes")
-        .forEach(
-            size ->
-                sizes.add(
-                    List.of(
-                        size.getAsJsonArray().get(0).getAsInt(),
-                        size.getAsJsonArray().get(1).getAsInt())));
-    return sizes;
   }
 }
