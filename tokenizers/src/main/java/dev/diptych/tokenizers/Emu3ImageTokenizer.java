@@ -23,8 +23,8 @@ import java.util.Map;
  * of one code. Every frame before the convolutions in time is computed alone, so equal frames are
  * computed once, and repeated where they meet; nothing is left out. Deviations: none.
  *
- * <p>Attention at a position looks at all others: the encoder takes about twelve bytes for every
- * pair of codes and head, 0.8 GB for 720 x 720 pixels at the published sizes.
+ * <p>Attention at a position looks at all others: one table of scores has four bytes for every pair
+ * of codes and head, 0.26 GB for 720 x 720 pixels at the published sizes.
  *
  * @see <a href="https://arxiv.org/abs/2409.18869">Emu3, §2.2</a>
  */

@@ -43,22 +43,20 @@ public final class Emu3VqBlocks {
   public Norm spatialNorm(Features codes) {
     return (x, name) -> {
       Features normal = blocks.groupNorm(x, name + ".norm_layer");
-      Features near = codes;
-      int factor = x.rows() / codes.rows();
-      if (factor > 1) {
-        Map<String, String> repeat =
-            Map.of(
-                "mode", "nearest",
-                "coordinate_transformation_mode", "asymmetric",
-                "nearest_mode", "floor");
-        Edge repeated =
-            graph.node("Resize", repeat, codes.edge(), null, graph.floats(1, 1, factor, factor));
-        near = new Features(repeated, codes.channels(), x.rows(), x.columns());
-      }
-      Edge scale = blocks.conv1x1(near, name + ".conv_y", x.channels()).edge();
-      Edge shift = blocks.conv1x1(near, name + ".conv_b", x.channels()).edge();
-      Edge scaled = graph.node("Mul", normal.edge(), scale);
-      return with(x, graph.node("Add", scaled, shift), x.channels());
+      // The reference repeats the codes to the size of the features. What a 1x1 convolution makes
+      // of equal codes is equal, so it runs on the codes, and repeats as it meets the features:
+      // two tensors of their size less.
+      long factor = x.rows() / codes.rows();
+      Edge patches =
+          graph.ints(0, x.channels(), codes.rows(), factor, codes.columns(), factor);
+      Edge once = graph.ints(0, x.channels(), codes.rows(), 1, codes.columns(), 1);
+      Edge scale = blocks.conv1x1(codes, name + ".conv_y", x.channels()).edge();
+      Edge shift = blocks.conv1x1(codes, name + ".conv_b", x.channels()).edge();
+      Edge split = graph.node("Reshape", normal.edge(), patches);
+      Edge scaled = graph.node("Mul", split, graph.node("Reshape", scale, once));
+      Edge shifted = graph.node("Add", scaled, graph.node("Reshape", shift, once));
+      Edge whole = graph.ints(0, x.channels(), x.rows(), x.columns());
+      return with(x, graph.node("Reshape", shifted, whole), x.channels());
     };
   }
 
