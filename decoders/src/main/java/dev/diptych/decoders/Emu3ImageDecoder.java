@@ -25,8 +25,8 @@ import java.util.Map;
  * returns the first. No convolution in time sees a later frame and all else sees one frame, so the
  * first frame alone is computed; that is exact. Deviations: none.
  *
- * <p>At the published sizes the features take about 12 kB a pixel (0.77 GB for 256 x 256 pixels were
- * measured), beside 0.65 GB of weights.
+ * <p>At the published sizes the features take about 12 kB a pixel, beside 0.65 GB of weights;
+ * 0.77 GB were measured for 256 x 256 pixels.
  *
  * @see <a href="https://arxiv.org/abs/2409.18869">Emu3, §2.2</a>
  */
