@@ -40,6 +40,8 @@ class ReadmeTest {
             "DescribeAnImage.java",
             "DrawFromText.java",
             "StreamTokens.java",
+            "TellAStory.java",
+            "DrawThenAsk.java",
             "InspectACheckpoint.java");
   }
 

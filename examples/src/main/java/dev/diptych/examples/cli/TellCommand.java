@@ -153,7 +153,7 @@ final class TellCommand implements Callable<Integer> {
       throw new UnsupportedRequestException(
           loaded.name()
               + " does not answer in words and pictures\n  expected an interleaved route, as those"
-              + " of Anole and of Chameleon in Meta's layout\n  found    "
+              + " of Anole, and of Chameleon and Lumina-mGPT with a picture decoder\n  found    "
               + loaded.capabilities().routes().stream()
                   .map(Route::toString)
                   .sorted()
