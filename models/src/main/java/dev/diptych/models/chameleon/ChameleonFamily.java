@@ -14,7 +14,6 @@ import dev.diptych.tokenizers.TextTokenizer;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
 
@@ -113,10 +112,10 @@ class ChameleonFamily implements DiscreteFamily {
   }
 
   @Override
-  public Optional<PictureGrammar> grammar(GenerationOptions options, Output output) {
+  public List<PictureGrammar> layouts(GenerationRun run) {
     int side = model.coder().config().imageSize();
-    options.requireImageSize(side, side);
-    return model.coder().draws() ? Optional.of(square()) : Optional.empty();
+    run.options().requireImageSize(side, side);
+    return model.coder().draws() ? List.of(square()) : List.of();
   }
 
   private PictureGrammar square() {

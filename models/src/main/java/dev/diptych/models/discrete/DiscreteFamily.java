@@ -3,10 +3,8 @@ package dev.diptych.models.discrete;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRun;
 import dev.diptych.core.Image;
-import dev.diptych.core.Output;
 import dev.diptych.tokenizers.TextTokenizer;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * What tells one family of discrete-token models from another: how a turn is laid out, how a picture
@@ -35,21 +33,14 @@ public interface DiscreteFamily {
   int[] turn(GenerationRun run, boolean first);
 
   /**
-   * How the pictures of an answer are laid out.
+   * How the pictures of an answer may be laid out: one layout, or several of which the model chooses
+   * by the header of each picture.
    *
+   * @param run whose request wants pictures
    * @return empty if this checkpoint cannot draw
+   * @throws dev.diptych.core.InvalidRequestException if a size is asked for that it does not draw
    */
-  Optional<PictureGrammar> grammar(GenerationOptions options, Output output);
-
-  /**
-   * The layouts of which the model chooses one by the header of each picture of the answer; by
-   * default the one that {@link #grammar} gives.
-   *
-   * @return empty if this checkpoint cannot draw
-   */
-  default List<PictureGrammar> layouts(GenerationRun run) {
-    return grammar(run.options(), run.request().output()).stream().toList();
-  }
+  List<PictureGrammar> layouts(GenerationRun run);
 
   /** {@return how words are sampled, where that is not how codes are} */
   default GenerationOptions words(GenerationOptions options) {

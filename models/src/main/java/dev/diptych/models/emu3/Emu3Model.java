@@ -32,7 +32,6 @@ import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
 
@@ -280,11 +279,12 @@ public final class Emu3Model implements UnifiedModel {
     }
 
     @Override
-    public Optional<PictureGrammar> grammar(GenerationOptions options, Output output) {
-      if (output != Output.IMAGE) {
-        return Optional.empty();
+    public List<PictureGrammar> layouts(GenerationRun run) {
+      if (run.request().output() != Output.IMAGE) {
+        return List.of();
       }
       int factor = config.factor();
+      GenerationOptions options = run.options();
       int width = options.imageWidth().orElseThrow();
       int height = options.imageHeight().orElseThrow();
       if (width % factor != 0 || height % factor != 0) {
@@ -302,7 +302,7 @@ public final class Emu3Model implements UnifiedModel {
       }
       requireSides(width, height);
       requireWork("draw", width, height);
-      return Optional.of(prompt.drawn(height / factor, width / factor));
+      return List.of(prompt.drawn(height / factor, width / factor));
     }
 
     /** Known before a picture is begun, although a drawing's pixels come last. */
