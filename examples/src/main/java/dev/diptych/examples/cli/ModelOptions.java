@@ -33,7 +33,7 @@ final class ModelOptions {
       paramLabel = "NAME",
       converter = DemoConverter.class,
       description = "Which embedded demo: janus or chameleon, which also tells stories"
-          + " (default: janus).")
+          + " (default: janus; of tell: chameleon).")
   Demo demo;
 
   @Option(
