@@ -105,6 +105,48 @@ public abstract class ModelContract {
   }
 
   @Test
+  void aDrawingThatFailsLeavesTheConversationAsItWas() {
+    GenerationRequest draw =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().seed(3).build())
+            .build();
+    List<Integer> expected;
+    try (Session session = model.newSession()) {
+      session.generate(ask("first", 4));
+      session.generate(draw);
+      expected = session.generate(ask("second", 8)).tokenIds();
+    }
+    try (Session session = model.newSession()) {
+      session.generate(ask("first", 4));
+      for (int at : new int[] {1, codes() - 1}) {
+        assertThatThrownBy(() -> session.generate(failing(at)))
+            .hasMessage("the listener fails");
+      }
+      session.generate(draw);
+
+      assertThat(session.generate(ask("second", 8)).tokenIds()).isEqualTo(expected);
+    }
+  }
+
+  private static GenerationRequest failing(int at) {
+    return GenerationRequest.builder()
+        .text("a square")
+        .output(Output.IMAGE)
+        .listener(
+            new GenerationListener() {
+              @Override
+              public void onImageProgress(int done, int total) {
+                if (done == at) {
+                  throw new IllegalStateException("the listener fails");
+                }
+              }
+            })
+        .build();
+  }
+
+  @Test
   void aDrawingIsCancelledWithinOneStep() {
     for (int at : new int[] {1, codes() / 2, codes()}) {
       long live = Value.live();

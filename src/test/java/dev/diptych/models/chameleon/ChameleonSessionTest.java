@@ -13,6 +13,7 @@ import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
 import dev.diptych.core.Part;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
@@ -122,6 +123,125 @@ class ChameleonSessionTest extends ModelContract {
     assertThat(drawings.get(1).imageCodes()).hasSize(3).doesNotHaveDuplicates();
     assertThat(drawings.get(1).imageCodes().get(0)).isEqualTo(drawings.get(0).imageCodes().get(0));
     assertThat(answers.get(1).tokenIds()).isEqualTo(answers.get(0).tokenIds());
+  }
+
+  /** The same with a picture to begin with, which guidance counts by itself. */
+  @Test
+  void ofSeveralPicturesGuidanceGoesOnWithTheFirst() {
+    Image picture = model.generate(draw("a circle", sampled(1).build())).images().get(0);
+    List<List<List<Integer>>> last = new ArrayList<>();
+    for (int pictures : new int[] {1, 3}) {
+      try (Session session = model.newSession()) {
+        session.generate(
+            GenerationRequest.builder()
+                .image(picture)
+                .text("another")
+                .output(Output.IMAGE)
+                .options(sampled(5).pictures(pictures).imageGuidanceScale(2).build())
+                .build());
+        last.add(
+            session
+                .generate(draw("more", sampled(6).imageGuidanceScale(8).build()))
+                .imageCodes());
+      }
+    }
+
+    assertThat(last.get(1)).isEqualTo(last.get(0));
+  }
+
+  /** In an answer with pictures, behind others: every context is cut back. */
+  @Test
+  void anInterleavedAnswerThatFailsLeavesTheConversationAsItWas() {
+    GenerationRequest after = draw("more", sampled(6).imageGuidanceScale(8).build());
+    List<List<Integer>> expected;
+    try (Session session = model.newSession()) {
+      session.generate(draw("a circle", sampled(1).build()));
+      expected = session.generate(after).imageCodes();
+    }
+    try (Session session = model.newSession()) {
+      session.generate(draw("a circle", sampled(1).build()));
+      int failures = 0;
+      for (long seed = 0; seed < 12 && failures < 3; seed++) {
+        int[] pictures = new int[1];
+        GenerationRequest failing =
+            GenerationRequest.builder()
+                .text("tell")
+                .output(Output.INTERLEAVED)
+                .options(sampled(seed).temperature(2).maxTokens(60).build())
+                .listener(
+                    new GenerationListener() {
+                      @Override
+                      public void onPart(Part part) {
+                        if (part instanceof Part.Picture && ++pictures[0] == 1) {
+                          throw new IllegalStateException("the listener fails");
+                        }
+                      }
+                    })
+                .build();
+        try (Session trial = model.newSession()) {
+          trial.generate(draw("a circle", sampled(1).build()));
+          GenerationRequest same =
+              tell("tell", sampled(seed).temperature(2).maxTokens(60).build());
+          if (trial.generate(same).images().isEmpty()) {
+            continue;
+          }
+        }
+        assertThatThrownBy(() -> session.generate(failing)).hasMessage("the listener fails");
+        failures++;
+      }
+      assertThat(failures).isPositive();
+      assertThat(session.generate(after).imageCodes()).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void thePenaltyCountsTheTokensOfTheTurn() {
+    GenerationOptions greedy =
+        GenerationOptions.builder().greedy(true).repetitionPenalty(1.3).maxTokens(10).build();
+    List<Integer> everything = new ArrayList<>();
+    GenerationResult second;
+    try (Session session = model.newSession()) {
+      GenerationResult first = session.generate(say("what is it", greedy));
+      second = session.generate(say("and now", greedy));
+      everything.addAll(first.promptTokenIds());
+      everything.addAll(first.tokenIds());
+    }
+    int unread = 1;
+    List<Integer> turn =
+        second.promptTokenIds().subList(unread, second.promptTokenIds().size());
+    int from = everything.size();
+    everything.addAll(turn);
+    ChameleonModel chameleon = (ChameleonModel) model;
+
+    assertThat(second.tokenIds())
+        .isEqualTo(
+            WithoutCache.answer(
+                chameleon.transformer(),
+                chameleon.vocabulary(),
+                everything.stream().mapToInt(Integer::intValue).toArray(),
+                from,
+                1.3f,
+                10));
+  }
+
+  @Test
+  void theCachesOfAllSessionsCountAgainstTheLimit() {
+    List<Session> sessions = new ArrayList<>();
+    try (UnifiedModel small = load(FLOAT32.withMemoryLimit(smallLimit()))) {
+      assertThatThrownBy(
+              () -> {
+                for (int i = 0; i < 1000; i++) {
+                  Session session = small.newSession();
+                  sessions.add(session);
+                  session.generate(say("a".repeat(200), sampled(1).maxTokens(1).build()));
+                }
+              })
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the cache of a conversation");
+      sessions.forEach(Session::close);
+      assertThat(small.generate(say("go on", sampled(1).maxTokens(2).build())).tokenIds())
+          .isNotEmpty();
+    }
   }
 
   /** Seeds whose answers open pictures by chance: the weights are random. */

@@ -17,6 +17,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.stream.IntStream;
@@ -114,7 +115,58 @@ class DiscreteTransformerGoldenTest {
     }
   }
 
+  /** Codes whose tokens do not follow each other have a head of their own. */
+  @Test
+  void codesWithGapsBetweenTheirTokensAreChosenByTheirOwnRows() {
+    int[] imageIds = {5, 6, 9, 30, 31, 200, 349};
+    try (Scope scope = new Scope()) {
+      Checkpoint golden = golden(scope, "hf");
+      DiscreteTransformer transformer =
+          transformer(
+              scope, "hf", new DiscreteVocabulary(imageIds, new int[] {93, 94}, 2, 69, 68));
+      int[] ids = ints(golden, "input_ids");
+      float[] logits = floats(golden, "logits");
+      int last = logits.length - transformer.config().vocabSize();
+      int best = 0;
+      for (int code = 0; code < imageIds.length; code++) {
+        best = logits[last + imageIds[code]] > logits[last + imageIds[best]] ? code : best;
+      }
+      DiscreteTransformer.Cache cache = scope.add(transformer.newCache(1, ids.length + 2));
+      Value hidden = scope.add(transformer.prefill(ids, cache, 0));
+      DiscreteTransformer.Sampling sampling =
+          scope.add(
+              transformer
+              .new Sampling(GenerationOptions.builder().greedy(true).build(), NO_GUIDANCE));
+      Value codes = scope.add(transformer.newCodes(1, 2));
+      Value bits = scope.add(transformer.longs(new long[2], 1, 2));
+
+      assertThat(sampling.firstCodes(List.of(hidden), codes, bits)).containsExactly(best);
+      Value groups = scope.add(transformer.groups(List.of(cache)));
+      long[] next =
+          sampling.decodeCodes(1, codes, new int[0], groups, new long[] {ids.length}, bits);
+
+      int[] longer = IntStream.concat(Arrays.stream(ids), IntStream.of(imageIds[best])).toArray();
+      float[] after = transformer.allLogits(longer);
+      int end = after.length - transformer.config().vocabSize();
+      int expected = 0;
+      for (int code = 0; code < imageIds.length; code++) {
+        expected = after[end + imageIds[code]] > after[end + imageIds[expected]] ? code : expected;
+      }
+      assertThat(next).containsExactly(expected);
+    }
+  }
+
   private static DiscreteTransformer transformer(Scope scope, String layout) {
+    Checkpoint golden = golden(scope, layout);
+    return transformer(
+        scope,
+        layout,
+        new DiscreteVocabulary(
+            IntStream.range(4, 68).toArray(), ints(golden, "text_ids"), 2, 69, 68));
+  }
+
+  private static DiscreteTransformer transformer(
+      Scope scope, String layout, DiscreteVocabulary vocabulary) {
     Path folder = Golden.folder("chameleon/" + layout + "/checkpoint");
     JsonMap json = JsonMap.read(folder.resolve("config.json"), 1 << 20);
     int hidden = json.integer("hidden_size", 1, 1 << 16);
@@ -134,14 +186,6 @@ class DiscreteTransformerGoldenTest {
             true,
             json.boolOr("swin_norm", false),
             false);
-    Checkpoint golden = golden(scope, layout);
-    DiscreteVocabulary vocabulary =
-        new DiscreteVocabulary(
-            IntStream.range(4, 68).toArray(),
-            Arrays.stream(ints(golden, "text_ids")).toArray(),
-            2,
-            69,
-            68);
     Checkpoint checkpoint = scope.add(Checkpoint.open(folder));
     Map<String, WeightLoader.Slice> slices = new LinkedHashMap<>();
     checkpoint.names().stream()

@@ -12,6 +12,21 @@ public final class WithoutCache {
   /** {@return the likeliest text tokens behind the ids, up to the end of the answer} */
   public static List<Integer> answer(
       DiscreteTransformer transformer, DiscreteVocabulary vocabulary, int[] ids, int tokens) {
+    return answer(transformer, vocabulary, ids, ids.length, 1, tokens);
+  }
+
+  /**
+   * {@return the same, with a penalty on tokens that were read or written}
+   *
+   * @param from where the tokens begin that count
+   */
+  public static List<Integer> answer(
+      DiscreteTransformer transformer,
+      DiscreteVocabulary vocabulary,
+      int[] ids,
+      int from,
+      float penalty,
+      int tokens) {
     int[] allowed =
         IntStream.concat(
                 Arrays.stream(vocabulary.textIds()), IntStream.of(vocabulary.endOfText()))
@@ -21,6 +36,10 @@ public final class WithoutCache {
     while (answer.size() < tokens) {
       float[] logits = transformer.allLogits(all);
       int last = logits.length - transformer.config().vocabSize();
+      Arrays.stream(all, from, all.length)
+          .distinct()
+          .forEach(
+              id -> logits[last + id] *= logits[last + id] < 0 ? penalty : 1 / penalty);
       int best = allowed[0];
       for (int id : allowed) {
         best = logits[last + id] > logits[last + best] ? id : best;

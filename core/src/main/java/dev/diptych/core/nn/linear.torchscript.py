@@ -9,8 +9,12 @@ def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
     if weight.dtype == 1:
         rows = x.reshape(-1, x.shape[-1])
         scales = w[name + ".scales"]
-        if rows.shape[0] <= 4:
-            y = torch._weight_int8pack_mm(rows.contiguous(), weight, scales)
+        if rows.shape[0] <= 16:
+            # The kernel is at its best with four rows; the weights stay small in between.
+            parts: List[Tensor] = []
+            for part in rows.contiguous().split(4):
+                parts.append(torch._weight_int8pack_mm(part, weight, scales))
+            y = torch.cat(parts) if len(parts) > 1 else parts[0]
         else:
             # Many rows are computed and not read: the dense product is faster there.
             y = torch.linear(rows, weight.type_as(x) * scales.unsqueeze(1))

@@ -217,7 +217,11 @@ public final class ChameleonModel implements UnifiedModel {
   void requireMemory(String what, long bytes) {
     long allowed =
         options.memoryLimit().isPresent()
-            ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes)
+            ? Math.max(
+                  0,
+                  options.memoryLimit().getAsLong()
+                      - weightBytes
+                      - transformer.openCacheBytes())
             : Memory.available();
     Memory.require(what, bytes, allowed);
   }

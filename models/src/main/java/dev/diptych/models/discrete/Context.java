@@ -75,6 +75,13 @@ final class Context implements AutoCloseable {
     this.read = Math.min(this.read, length);
   }
 
+  /** {@return bytes that room for so many positions takes beside what is there} */
+  long growth(int capacity) {
+    return cache != null && cache.capacity() >= capacity
+        ? 0
+        : transformer.cacheBytes(1, Math.min(limit, capacity + GROWTH));
+  }
+
   /**
    * Makes room in the cache.
    *
@@ -115,15 +122,21 @@ final class Context implements AutoCloseable {
     return hidden;
   }
 
-  /** Reads what is unread and draws the token behind it. */
+  /**
+   * Reads what is unread and draws the token behind it.
+   *
+   * @param turn where the tokens begin that the repetition penalty counts
+   */
   int next(
       GenerationRun run,
       DiscreteTransformer.Sampling sampling,
       boolean mayDraw,
+      int turn,
       long bits) {
     readChunks(run);
     run.step();
-    int id = sampling.decodeText(unread(), cache, read, mayDraw, ids(), bits);
+    int[] seen = sampling.penalises() ? Arrays.copyOfRange(ids, turn, length) : new int[0];
+    int id = sampling.decodeText(unread(), cache, read, mayDraw, seen, bits);
     read = length;
     return id;
   }

@@ -68,7 +68,8 @@ final class DiscreteDrawer {
         Context context = contexts.get(g);
         context.add(grammar.header());
         int capacity = context.length() - grammar.header().length + grammar.length();
-        context.reserve(pictures == 1 ? capacity : context.length());
+        // The conversation's own cache grows now: what fails must fail before the first code.
+        context.reserve(capacity);
         hidden.add(context.read(run, scope));
         positions[g] = context.length();
         caches.add(pictures == 1 ? context.cache() : rows(scope, context, pictures, capacity));

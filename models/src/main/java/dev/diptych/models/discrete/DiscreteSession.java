@@ -82,6 +82,7 @@ public final class DiscreteSession extends Session {
     private final List<Integer> ids = new ArrayList<>();
     private final List<List<Integer>> codes = new ArrayList<>();
     private int[] prompt;
+    private int turnBegin;
     private int words;
 
     Answer(GenerationRun run) {
@@ -115,6 +116,7 @@ public final class DiscreteSession extends Session {
                 + "\n  remedy   begin a new session, or say less");
       }
       int cached = full.cached();
+      turnBegin = full.length();
       append(turn);
       // What the last answer left unread is read with this turn.
       prompt = Arrays.copyOfRange(full.ids(), Math.min(cached, full.length()), full.length());
@@ -161,7 +163,7 @@ public final class DiscreteSession extends Session {
     private boolean say(DiscreteTransformer.Sampling sampling) {
       boolean mayDraw =
           modality.allowed(full.length()) == ModalitySwitch.Allowed.TEXT_OR_PICTURE;
-      int id = finite(full.next(run, sampling, mayDraw, random.bits(0, ids.size())));
+      int id = finite(full.next(run, sampling, mayDraw, turnBegin, random.bits(0, ids.size())));
       run.token();
       if (id == vocabulary.beginOfImage()) {
         return true;
@@ -221,10 +223,7 @@ public final class DiscreteSession extends Session {
       int[][] drawn;
       try (Scope scope = new Scope()) {
         List<Context> contexts = contexts(scope, grammar);
-        long rows = (long) contexts.size() * pictures;
-        family.requireMemory(
-            "the cache of " + pictures + " pictures",
-            transformer.cacheBytes(rows, length + 1 + grammar.length()));
+        requireMemory(contexts, pictures, grammar);
         drawn =
             new DiscreteDrawer(transformer, vocabulary, grammar)
                 .draw(run, contexts, pictures, sampling, steps(grammar, first, shown));
@@ -242,6 +241,17 @@ public final class DiscreteSession extends Session {
       }
     }
 
+    /** All that the drawing will grow by, so that nothing is refused when codes are there. */
+    private void requireMemory(List<Context> contexts, int pictures, PictureGrammar grammar) {
+      long bytes = 0;
+      for (Context context : contexts) {
+        int length = context.length() + grammar.length();
+        bytes += context.growth(length);
+        bytes += pictures == 1 ? 0 : transformer.cacheBytes(pictures, length);
+      }
+      family.requireMemory("the cache of " + pictures + " pictures", bytes);
+    }
+
     /**
      * The tokens that tell a picture's layout, as the model chooses them, or as they must be. Guidance
      * begins behind them; the drawer reads them in every context.
@@ -252,7 +262,11 @@ public final class DiscreteSession extends Session {
         int[] choices = modality.choices();
         int id = choices[0];
         if (choices.length > 1) {
-          long bits = random.bits(0, ids.size() + 1 + full.length() - begin);
+          // Codes count from 0 in every picture of a drawing; a header must not share their numbers.
+          long bits =
+              output == Output.IMAGE
+                  ? random.bits(-1, full.length() - begin)
+                  : random.bits(0, ids.size() + 1 + full.length() - begin);
           id = finite(full.next(run, sampling, choices, bits));
           run.token();
         }

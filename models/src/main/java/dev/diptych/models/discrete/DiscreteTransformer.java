@@ -9,6 +9,7 @@ import dev.diptych.core.engine.Value;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 
 /**
@@ -35,6 +36,7 @@ public final class DiscreteTransformer implements AutoCloseable {
   private final Value rope;
   private final Value headDim;
   private final Value shape;
+  private final AtomicLong openCacheBytes = new AtomicLong();
 
   private DiscreteTransformer(
       TransformerConfig config,
@@ -122,11 +124,17 @@ public final class DiscreteTransformer implements AutoCloseable {
    *
    * @param capacity positions that fit
    */
-  record Cache(Value tensors, int rows, int capacity) implements AutoCloseable {
+  record Cache(Value tensors, int rows, int capacity, Runnable onClose) implements AutoCloseable {
     @Override
     public void close() {
       tensors.close();
+      onClose.run();
     }
+  }
+
+  /** {@return bytes of all caches that are open} */
+  public long openCacheBytes() {
+    return openCacheBytes.get();
   }
 
   /** {@return bytes that a cache takes} */
@@ -147,7 +155,11 @@ public final class DiscreteTransformer implements AutoCloseable {
               scope.add(device.of(capacity)),
               scope.add(device.of(device.turnedKeys())),
               weights);
-      return new Cache(tensors, rows, capacity);
+      AtomicLong bytes = new AtomicLong(cacheBytes(rows, capacity));
+      openCacheBytes.addAndGet(bytes.get());
+      // Closing again gives nothing back.
+      return new Cache(
+          tensors, rows, capacity, () -> openCacheBytes.addAndGet(-bytes.getAndSet(0)));
     }
   }
 
@@ -236,6 +248,11 @@ public final class DiscreteTransformer implements AutoCloseable {
       }
     }
 
+    /** {@return whether tokens that were seen count} */
+    boolean penalises() {
+      return penalises;
+    }
+
     /**
      * Reads tokens and draws the one behind them.
      *
@@ -247,7 +264,6 @@ public final class DiscreteTransformer implements AutoCloseable {
      */
     int decodeText(
         int[] ids, Cache cache, int pos, boolean mayDraw, int[] seen, long bits) {
-      int[] counted = penalises ? seen : new int[0];
       try (Scope call = new Scope()) {
         Value found =
             call.add(
@@ -260,7 +276,7 @@ public final class DiscreteTransformer implements AutoCloseable {
                     headDim,
                     shape,
                     call.add(device.of(mayDraw)),
-                    call.add(device.longs(counted, counted.length)),
+                    call.add(device.longs(seen, seen.length)),
                     penalty,
                     how,
                     call.add(device.longs(new long[] {bits}, 1)),

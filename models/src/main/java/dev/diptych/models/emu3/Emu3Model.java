@@ -347,7 +347,11 @@ public final class Emu3Model implements UnifiedModel {
     public void requireMemory(String what, long bytes) {
       long allowed =
           options.memoryLimit().isPresent()
-              ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes)
+              ? Math.max(
+                  0,
+                  options.memoryLimit().getAsLong()
+                      - weightBytes
+                      - transformer.openCacheBytes())
               : Memory.available();
       Memory.require(what, bytes, allowed);
     }
