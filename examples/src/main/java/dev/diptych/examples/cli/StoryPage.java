@@ -45,7 +45,7 @@ final class StoryPage {
       img { display: block; max-width: 100%; height: auto; margin: 0 auto;
         border: 1px solid var(--line); border-radius: 4px; }
       img.pixels { image-rendering: pixelated; }
-      .given img { max-height: 12rem; width: auto; }
+      .given img { max-width: min(100%, 12rem); }
       footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 3rem;
         border-top: 1px solid var(--line); color: var(--soft);
         font: 0.85rem/1.5 system-ui, sans-serif; }
