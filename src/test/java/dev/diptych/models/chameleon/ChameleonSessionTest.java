@@ -197,7 +197,7 @@ class ChameleonSessionTest extends ModelContract {
   @Test
   void thePenaltyCountsTheTokensOfTheTurn() {
     GenerationOptions greedy =
-        GenerationOptions.builder().greedy(true).repetitionPenalty(1.3).maxTokens(10).build();
+        GenerationOptions.builder().greedy(true).repetitionPenalty(9).maxTokens(10).build();
     List<Integer> everything = new ArrayList<>();
     GenerationResult second;
     try (Session session = model.newSession()) {
@@ -220,7 +220,7 @@ class ChameleonSessionTest extends ModelContract {
                 chameleon.vocabulary(),
                 everything.stream().mapToInt(Integer::intValue).toArray(),
                 from,
-                1.3f,
+                9f,
                 10));
   }
 
