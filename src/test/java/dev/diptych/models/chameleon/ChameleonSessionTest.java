@@ -197,7 +197,7 @@ class ChameleonSessionTest extends ModelContract {
   @Test
   void thePenaltyCountsTheTokensOfTheTurn() {
     GenerationOptions greedy =
-        GenerationOptions.builder().greedy(true).repetitionPenalty(9).maxTokens(10).build();
+        GenerationOptions.builder().greedy(true).repetitionPenalty(9).maxTokens(60).build();
     List<Integer> everything = new ArrayList<>();
     GenerationResult second;
     try (Session session = model.newSession()) {
@@ -221,7 +221,7 @@ class ChameleonSessionTest extends ModelContract {
                 everything.stream().mapToInt(Integer::intValue).toArray(),
                 from,
                 9f,
-                10));
+                60));
   }
 
   @Test
