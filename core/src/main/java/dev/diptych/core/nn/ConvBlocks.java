@@ -11,7 +11,7 @@ import java.util.Map;
  * @see <a href="https://arxiv.org/abs/2012.09841">Taming Transformers, appendix table 8</a>
  */
 public final class ConvBlocks {
-  /** Groups of every normalisation; channels are a multiple of it. */
+  /** Groups of every normalisation, unless told otherwise; channels are a multiple of it. */
   public static final int NORM_GROUPS = 32;
 
   private static final float NORM_EPSILON = 1e-6f;
@@ -20,6 +20,7 @@ public final class ConvBlocks {
   private static final int OPEN = -1;
 
   private final OnnxGraph graph;
+  private final int groups;
 
   /**
    * What a convolution takes and gives.
@@ -47,7 +48,17 @@ public final class ConvBlocks {
 
   /** Adds to a graph. */
   public ConvBlocks(OnnxGraph graph) {
+    this(graph, NORM_GROUPS);
+  }
+
+  /**
+   * Adds to a graph whose normalisations have another number of groups.
+   *
+   * @param groups channels are a multiple of it
+   */
+  public ConvBlocks(OnnxGraph graph, int groups) {
     this.graph = graph;
+    this.groups = groups;
   }
 
   /** Mixes channels: [N, C, y, x] to [N, out, y, x]. */
@@ -86,18 +97,18 @@ public final class ConvBlocks {
     return conv3x3(twice, name, x.channels);
   }
 
-  /** Normalises each of 32 groups of channels, then scales each channel: [N, C, y, x]. */
+  /** Normalises each group of channels, then scales each channel: [N, C, y, x]. */
   public Features groupNorm(Features x, String name) {
     // ONNX Runtime's CPU has no kernel for GroupNormalization and runs it as eleven nodes; a group
     // as the one "channel" of an InstanceNormalization is one node, and exact.
-    Edge grouped = graph.node("Reshape", x.edge, graph.ints(0, NORM_GROUPS, -1));
+    Edge grouped = graph.node("Reshape", x.edge, graph.ints(0, groups, -1));
     Edge normal =
         graph.node(
             "InstanceNormalization",
             Map.of("epsilon", NORM_EPSILON),
             grouped,
-            graph.filled(NORM_GROUPS, 1),
-            graph.filled(NORM_GROUPS, 0));
+            graph.filled(groups, 1),
+            graph.filled(groups, 0));
     Edge perChannel = graph.ints(x.channels, 1, 1);
     Edge scale = graph.node("Reshape", graph.weight(name + ".weight", x.channels), perChannel);
     Edge bias = graph.node("Reshape", graph.weight(name + ".bias", x.channels), perChannel);

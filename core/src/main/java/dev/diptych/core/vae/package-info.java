@@ -1,0 +1,10 @@
+/**
+ * What the encoder and the decoder of a KL coder share: sizes, tensors' names, and their pieces.
+ *
+ * <p><b>Decisions.</b> Encoder and decoder are two graphs in two modules, as those of {@link
+ * dev.diptych.core.vq}: a model that only draws needs no encoder. Names differ by checkpoint,
+ * structure does not, so a {@link dev.diptych.core.vae.VaeLayout} is a table of names. All is
+ * computed in float32 whatever the file holds: SDXL's decoder overflows float16 ({@code
+ * force_upcast}).
+ */
+package dev.diptych.core.vae;
