@@ -16,7 +16,7 @@ import java.util.function.Predicate;
  * Brings a checkpoint's tensors into libtorch, in the dtype that the model computes in.
  *
  * <p>A float32 tensor for a float32 model on the CPU is not copied: the model reads the mapped
- * file. Everything else is copied once, through a small buffer that is read from the file, so that
+ * file, of which one buffer holds less than 2 GiB. Everything else is copied once, through a small buffer that is read from the file, so that
  * neither the heap limit nor a file that shrinks meanwhile can hurt.
  */
 public final class WeightLoader {
@@ -180,9 +180,8 @@ public final class WeightLoader {
       DType dtype,
       Staging staging) {
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
-    Slice.Piece first = slice.pieces().get(0);
-    boolean stored32 = checkpoint.spec(first.tensor()).type() == StoredType.F32;
-    if (slice.pieces().size() == 1 && stored32 && dtype == DType.FLOAT32 && !device.gpu()) {
+    if (!device.gpu() && maps(checkpoint, slice, dtype)) {
+      Slice.Piece first = slice.pieces().get(0);
       ByteBuffer mapped = checkpoint.mapRows(first.tensor(), first.firstRow(), first.rows());
       // an odd offset is legal in a file, but not every kernel takes an odd address
       boolean aligned = mapped.alignmentOffset(0, Float.BYTES) == 0;
@@ -205,6 +204,14 @@ public final class WeightLoader {
         throw e;
       }
     }
+  }
+
+  /** Whether the file's own bytes are what the CPU computes with, and one buffer holds them. */
+  static boolean maps(Checkpoint checkpoint, Slice slice, DType dtype) {
+    return dtype == DType.FLOAT32
+        && slice.pieces().size() == 1
+        && checkpoint.spec(slice.pieces().get(0).tensor()).type() == StoredType.F32
+        && slice.elements() <= Integer.MAX_VALUE / Float.BYTES;
   }
 
   /**
