@@ -9,12 +9,10 @@ import dev.diptych.core.engine.Scope;
 import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.decoders.VqImageDecoders;
 import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -30,7 +28,7 @@ final class ChameleonCoder implements AutoCloseable {
   private final VqConfig config;
   private final Optional<Path> exported;
   private final Scope resources = new Scope();
-  private final Map<VqImageDecoder.Grid, VqImageDecoder> decoders = new LinkedHashMap<>();
+  private final VqImageDecoders decoders;
   private VqImageTokenizer encoder;
 
   private ChameleonCoder(
@@ -39,12 +37,17 @@ final class ChameleonCoder implements AutoCloseable {
     this.prefix = prefix;
     this.config = config;
     this.exported = exported;
+    this.decoders = new VqImageDecoders(KEPT_DECODERS, Integer.MAX_VALUE, this::decoder);
   }
 
-  /** {@return bytes that both halves take when they are loaded} */
-  static long bytes(VqConfig config) {
+  /**
+   * {@return bytes that both halves take when they are loaded, with every decoder that is kept}
+   *
+   * @param sizes that pictures are drawn in
+   */
+  static long bytes(VqConfig config, int sizes) {
     long decoder = config.hasDecoder() ? bytes(VqImageDecoder.graph(config)) : 0;
-    return decoder + bytes(VqImageTokenizer.graph(config));
+    return Math.min(sizes, KEPT_DECODERS) * decoder + bytes(VqImageTokenizer.graph(config));
   }
 
   private static long bytes(OnnxGraph graph) {
@@ -96,39 +99,26 @@ final class ChameleonCoder implements AutoCloseable {
    * @param whole whether all are known
    */
   Image draw(int[] codes, int rows, int columns, boolean whole, Runnable step) {
-    VqImageDecoder decoder = decoder(rows, columns);
-    return whole
-        ? decoder.draw(new int[][] {codes}, step).get(0)
-        : decoder.drawPartial(codes, step);
+    VqImageDecoder.Grid grid = new VqImageDecoder.Grid(rows, columns, config.patchSize());
+    return decoders.draw(codes, grid, whole, step);
   }
 
-  private synchronized VqImageDecoder decoder(int rows, int columns) {
-    VqImageDecoder.Grid grid = new VqImageDecoder.Grid(rows, columns, config.patchSize());
-    VqImageDecoder decoder = decoders.get(grid);
-    if (decoder == null) {
-      if (decoders.size() == KEPT_DECODERS) {
-        // Its calls under way end first.
-        decoders.remove(List.copyOf(decoders.keySet()).get(0)).close();
-      }
-      decoder =
-          exported.isPresent()
-              ? VqImageDecoder.open(
-                  exported.get(), grid, config.numEmbeddings(), OnnxProgram.Options.DEFAULT)
-              : VqImageDecoder.load(
-                  config,
-                  rows,
-                  columns,
-                  OnnxWeights.of(checkpoint, prefix),
-                  OnnxProgram.Options.DEFAULT);
-      decoders.put(grid, decoder);
-    }
-    return decoder;
+  private VqImageDecoder decoder(VqImageDecoder.Grid grid) {
+    return exported.isPresent()
+        ? VqImageDecoder.open(
+            exported.get(), grid, config.numEmbeddings(), OnnxProgram.Options.DEFAULT)
+        : VqImageDecoder.load(
+            config,
+            grid.rows(),
+            grid.columns(),
+            OnnxWeights.of(checkpoint, prefix),
+            OnnxProgram.Options.DEFAULT);
   }
 
   @Override
   public synchronized void close() {
-    decoders.values().forEach(resources::add);
-    decoders.clear();
-    resources.close();
+    try (resources) {
+      decoders.close();
+    }
   }
 }

@@ -87,7 +87,8 @@ public final class ChameleonModel implements UnifiedModel {
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
     this.weightBytes = WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
-            + ChameleonCoder.bytes(vq);
+            // Lumina-mGPT alone draws pictures of several sizes
+            + ChameleonCoder.bytes(vq, config.targetSize().isPresent() ? Integer.MAX_VALUE : 1);
     Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
