@@ -50,6 +50,32 @@ class Emu3ImageTokenizerGoldenTest {
     }
   }
 
+  /** Before the encoder, and before every part of the search for the nearest vectors. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void endsWhereTheStepSaysSo(int last) {
+    try (Emu3VqGolden golden = Emu3VqGolden.open("plain", "lots");
+        Emu3ImageTokenizer tokenizer = load(golden)) {
+      IllegalStateException own = new IllegalStateException("enough");
+      int[] asked = new int[1];
+
+      assertThatThrownBy(
+              () ->
+                  tokenizer.encode(
+                      golden.pixels(),
+                      1,
+                      golden.rows(),
+                      golden.columns(),
+                      () -> {
+                        if (++asked[0] == last) {
+                          throw own;
+                        }
+                      }))
+          .isSameAs(own);
+      assertThat(asked[0]).isEqualTo(last);
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"long", "plain"})
   void bindsEveryTensorWithTheDecoder(String kind) {

@@ -76,6 +76,31 @@ class VqImageTokenizerGoldenTest {
   }
 
   @Test
+  void endsWhereTheStepSaysSo() {
+    try (VqGolden golden = VqGolden.open("hf");
+        VqImageTokenizer tokenizer = load(golden)) {
+      IllegalStateException own = new IllegalStateException("enough");
+      FloatBuffer three = FloatBuffer.allocate(3 * 3 * 10 * 10);
+      int[] asked = new int[1];
+
+      assertThatThrownBy(
+              () ->
+                  tokenizer.encode(
+                      three,
+                      3,
+                      10,
+                      10,
+                      () -> {
+                        if (++asked[0] == 2) {
+                          throw own;
+                        }
+                      }))
+          .isSameAs(own);
+      assertThat(asked[0]).isEqualTo(2);
+    }
+  }
+
+  @Test
   void encodesAPictureThatIsNotSquareRowByRow() {
     try (VqGolden golden = VqGolden.open("original/janus-1.3b");
         VqImageTokenizer tokenizer = load(golden)) {

@@ -153,6 +153,22 @@ public final class Emu3ImageTokenizer implements AutoCloseable {
    * @return [N, P] indices, each in [0, E), row by row over the grid of Y/patch x X/patch codes
    */
   public int[][] encode(FloatBuffer pixelValues, int n, int height, int width) {
+    return encode(pixelValues, n, height, width, () -> {});
+  }
+
+  /**
+   * Encodes pictures and may end early.
+   *
+   * @param pixelValues [N, 3, Y, X] float32, as above
+   * @param n pictures
+   * @param height Y in pixels
+   * @param width X in pixels
+   * @param step asked before every run of a graph, and about fifty times a second from another
+   *     thread meanwhile; what it throws ends the work and is thrown here
+   * @return [N, P] indices, each in [0, E), row by row
+   */
+  public int[][] encode(
+      FloatBuffer pixelValues, int n, int height, int width, Runnable step) {
     VqImageTokenizer.checkPictures(
         pixelValues, n, config.inChannels(), height, width, config.patchSize());
     int pictureSize = pixelValues.remaining() / n;
@@ -165,13 +181,14 @@ public final class Emu3ImageTokenizer implements AutoCloseable {
               config.inChannels(),
               height,
               width);
-      codes[i] = nearest(encoder.run(Map.of(PIXELS, picture)).get(LATENTS).floats());
+      step.run();
+      codes[i] = nearest(encoder.run(Map.of(PIXELS, picture), step).get(LATENTS).floats(), step);
     }
     return codes;
   }
 
   /** Some positions at a time: all distances of a large picture would fill gigabytes. */
-  private int[] nearest(FloatBuffer latents) {
+  private int[] nearest(FloatBuffer latents, Runnable step) {
     int length = config.embedDim();
     int positions = latents.remaining() / length;
     int[] codes = new int[positions];
@@ -179,7 +196,8 @@ public final class Emu3ImageTokenizer implements AutoCloseable {
       int count = Math.min(POSITIONS, positions - from);
       OnnxArray some =
           OnnxArray.of(latents.slice(from * length, count * length), count, length);
-      long[] found = quantizer.run(Map.of(LATENTS, some)).get(CODES).toLongs();
+      step.run();
+      long[] found = quantizer.run(Map.of(LATENTS, some), step).get(CODES).toLongs();
       for (int i = 0; i < count; i++) {
         codes[from + i] = Math.toIntExact(found[i]);
       }

@@ -114,6 +114,22 @@ public final class VqImageTokenizer implements AutoCloseable {
    * @return [N, P] indices, each in [0, E), row by row over the grid of Y/patch x X/patch codes
    */
   public int[][] encode(FloatBuffer pixelValues, int n, int height, int width) {
+    return encode(pixelValues, n, height, width, () -> {});
+  }
+
+  /**
+   * Encodes pictures and may end early.
+   *
+   * @param pixelValues [N, 3, Y, X] float32, as above
+   * @param n pictures
+   * @param height Y in pixels
+   * @param width X in pixels
+   * @param step asked before every run of a graph, and about fifty times a second from another
+   *     thread meanwhile; what it throws ends the work and is thrown here
+   * @return [N, P] indices, each in [0, E), row by row
+   */
+  public int[][] encode(
+      FloatBuffer pixelValues, int n, int height, int width, Runnable step) {
     checkPictures(pixelValues, n, config.inChannels(), height, width, config.patchSize());
     int pictureSize = pixelValues.remaining() / n;
     int[][] codes = new int[n][];
@@ -126,7 +142,8 @@ public final class VqImageTokenizer implements AutoCloseable {
               config.inChannels(),
               height,
               width);
-      long[] found = program.run(Map.of(PIXELS, picture)).get(CODES).toLongs();
+      step.run();
+      long[] found = program.run(Map.of(PIXELS, picture), step).get(CODES).toLongs();
       codes[i] = Arrays.stream(found).mapToInt(Math::toIntExact).toArray();
     }
     return codes;

@@ -76,10 +76,11 @@ final class ChameleonCoder implements AutoCloseable {
    * Finds the codes of a picture.
    *
    * @param pixelValues [3, Y, X]
+   * @param step asked while the encoder works; may throw to end it
    * @return [Y / patch * X / patch] codes, row by row
    */
-  int[] encode(float[] pixelValues, int height, int width) {
-    return encoder().encode(FloatBuffer.wrap(pixelValues), 1, height, width)[0];
+  int[] encode(float[] pixelValues, int height, int width, Runnable step) {
+    return encoder().encode(FloatBuffer.wrap(pixelValues), 1, height, width, step)[0];
   }
 
   private synchronized VqImageTokenizer encoder() {

@@ -89,7 +89,7 @@ class ChameleonFamily implements DiscreteFamily {
       if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
         run.step();
         long begin = System.nanoTime();
-        more = read(picture.image());
+        more = read(picture.image(), run::step);
         run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       } else {
         more = ((ChameleonPrompt.Segment.Ids) segment).ids();
@@ -105,9 +105,9 @@ class ChameleonFamily implements DiscreteFamily {
   }
 
   /** {@return a picture's tokens, from the one that opens it to the one that closes it} */
-  int[] read(Image image) {
+  int[] read(Image image, Runnable step) {
     int side = model.coder().config().imageSize();
-    int[] codes = model.coder().encode(imageProcessor.pixelValues(image), side, side);
+    int[] codes = model.coder().encode(imageProcessor.pixelValues(image), side, side, step);
     return square().tokens(codes, vocabulary());
   }
 

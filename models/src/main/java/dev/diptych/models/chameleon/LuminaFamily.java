@@ -91,10 +91,11 @@ final class LuminaFamily extends ChameleonFamily {
   }
 
   @Override
-  int[] read(Image image) {
+  int[] read(Image image, Runnable step) {
     LuminaImageProcessor.Prepared prepared = imageProcessor.prepare(image);
     LuminaImageProcessor.Size size = prepared.size();
-    int[] codes = model.coder().encode(prepared.pixelValues(), size.height(), size.width());
+    int[] codes =
+        model.coder().encode(prepared.pixelValues(), size.height(), size.width(), step);
     return grammar(size, Output.INTERLEAVED).tokens(codes, vocabulary());
   }
 

@@ -271,7 +271,9 @@ public final class Emu3Model implements UnifiedModel {
       long begin = System.nanoTime();
       Emu3ImageProcessor.Prepared prepared = imageProcessor.prepare(image);
       requireWork("read", prepared.width(), prepared.height());
-      int[] codes = coder.encode(prepared.pixelValues(), prepared.height(), prepared.width());
+      int[] codes =
+          coder.encode(
+              prepared.pixelValues(), prepared.height(), prepared.width(), run::step);
       run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
       return prompt
           .read(prepared.height() / config.factor(), prepared.width() / config.factor())
