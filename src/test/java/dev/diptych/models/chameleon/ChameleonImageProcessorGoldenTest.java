@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.gson.JsonObject;
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.Image;
+import dev.diptych.core.InvalidImageException;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.testing.Golden;
 import dev.diptych.testing.Photographs;
@@ -105,5 +107,19 @@ class ChameleonImageProcessorGoldenTest {
 
   private static JsonObject golden(String which) {
     return Golden.facts("chameleon/preprocess").getAsJsonObject(which);
+  }
+
+  /** Enlarged to the coder's height it would take gigabytes. */
+  @Test
+  void aPictureThatIsAMereLineIsRefused() {
+    for (int[] size : new int[][] {{2000, 1}, {1, 201}}) {
+      Image line = Image.of(size[0], size[1], new byte[3 * size[0] * size[1]]);
+      assertThatThrownBy(() -> ChameleonImageProcessor.meta(512).square(line))
+          .isInstanceOf(InvalidImageException.class)
+          .hasMessageContaining(size[0] + "x" + size[1])
+          .hasMessageContaining("at most 200 times");
+    }
+    Image allowed = Image.of(200, 1, new byte[600]);
+    assertThat(ChameleonImageProcessor.meta(8).square(allowed).width()).isPositive();
   }
 }

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.gson.JsonObject;
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.Image;
+import dev.diptych.core.InvalidImageException;
 import dev.diptych.testing.Golden;
 import dev.diptych.testing.Photographs;
 import java.nio.charset.StandardCharsets;
@@ -75,5 +77,19 @@ class LuminaImageProcessorGoldenTest {
 
   private static JsonObject golden(int target) {
     return LUMINA.getAsJsonObject("" + target);
+  }
+
+  /** Enlarged to the coder's height it would take gigabytes. */
+  @Test
+  void aPictureThatIsAMereLineIsRefused() {
+    for (int[] size : new int[][] {{2000, 1}, {1, 201}}) {
+      Image line = Image.of(size[0], size[1], new byte[3 * size[0] * size[1]]);
+      assertThatThrownBy(() -> LuminaImageProcessor.of(768, 32).cut(line))
+          .isInstanceOf(InvalidImageException.class)
+          .hasMessageContaining(size[0] + "x" + size[1])
+          .hasMessageContaining("at most 200 times");
+    }
+    Image allowed = Image.of(200, 1, new byte[600]);
+    assertThat(LuminaImageProcessor.of(8, 4).cut(allowed).width()).isPositive();
   }
 }

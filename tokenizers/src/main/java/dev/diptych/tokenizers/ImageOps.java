@@ -1,11 +1,28 @@
 package dev.diptych.tokenizers;
 
 import dev.diptych.core.Image;
+import dev.diptych.core.InvalidImageException;
 import dev.diptych.core.InvalidRequestException;
 
 /** Cutting and framing, pixel for pixel as the references' Pillow calls do it. */
 public final class ImageOps {
+  /** One side over the other; what is longer grows past memory when its shorter side is enlarged. */
+  private static final int MAX_RATIO = 200;
+
   private ImageOps() {}
+
+  /**
+   * Refuses a picture that is a mere line.
+   *
+   * @throws InvalidImageException if one side is over 200 times the other
+   */
+  public static void requireProportions(int width, int height) {
+    if (Math.max(width, height) > (long) MAX_RATIO * Math.min(width, height)) {
+      throw new InvalidImageException(
+          "Cannot read a picture of " + width + "x" + height
+              + " pixels\n  expected one side at most " + MAX_RATIO + " times the other");
+    }
+  }
 
   /**
    * Cuts a rectangle out.

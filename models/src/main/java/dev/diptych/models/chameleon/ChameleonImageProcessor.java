@@ -106,8 +106,13 @@ final class ChameleonImageProcessor {
     };
   }
 
-  /** {@return the picture's width and height before the middle is cut out} */
+  /**
+   * {@return the picture's width and height before the middle is cut out}
+   *
+   * @throws dev.diptych.core.InvalidImageException if one side is over 200 times the other
+   */
   int[] resized(int width, int height) {
+    ImageOps.requireProportions(width, height);
     return new int[] {lengthen(width, height), lengthen(height, width)};
   }
 

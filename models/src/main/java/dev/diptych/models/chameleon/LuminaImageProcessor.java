@@ -78,8 +78,13 @@ final class LuminaImageProcessor {
     return sizes;
   }
 
-  /** {@return the size of nearest proportions; of equally near ones the widest, then highest} */
+  /**
+   * {@return the size of nearest proportions; of equally near ones the widest, then highest}
+   *
+   * @throws dev.diptych.core.InvalidImageException if one side is over 200 times the other
+   */
   Size choose(int width, int height) {
+    ImageOps.requireProportions(width, height);
     Size best = null;
     double bestFit = -1;
     for (Size size : sizes) {
