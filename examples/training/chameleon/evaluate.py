@@ -2,7 +2,8 @@
 
 Captions come through transformers' own processor and generate; pictures through `sampler.py`, which
 is first held against transformers' logits.
-`python evaluate.py FOLDER [--scenes 200] [--guidance 1.5] [--image-guidance 1.2] [--temperature 0.3]`
+`python evaluate.py FOLDER [--scenes 200] [--guidance 2] [--image-guidance 1.6]
+[--temperature 0.3]`
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def answered(chameleon, tokenizer, prompts: list[str], draw: bool, scales, batch
     for at in range(0, len(prompts), batch):
         ids = [tokenizer(p)["input_ids"] + [TURN] for p in prompts[at : at + batch]]
         assert all(i[0] == BOS for i in ids)
-        for answer in sampler.sample(chameleon, ids, draw, *scales):
+        for answer in sampler.sample(chameleon, ids, draw, *scales, text_temperature=scales[2]):
             codes = [part for part in answer if isinstance(part, torch.Tensor)]
             pictures = iter(model.decode(chameleon.model.vqmodel, torch.stack(codes)).numpy()
                             if codes else [])
@@ -84,8 +85,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("folder")
     arguments.add_argument("--scenes", type=int, default=200)
-    arguments.add_argument("--guidance", type=float, nargs="+", default=[1.5])
-    arguments.add_argument("--image-guidance", type=float, nargs="+", default=[1.2])
+    arguments.add_argument("--guidance", type=float, nargs="+", default=[2.0])
+    arguments.add_argument("--image-guidance", type=float, nargs="+", default=[1.6])
     arguments.add_argument("--temperature", type=float, nargs="+", default=[0.3])
     arguments.add_argument("--threads", type=int, default=1)
     arguments.add_argument("--only", choices=("captions", "drawings", "stories"))

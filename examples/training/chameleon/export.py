@@ -24,8 +24,8 @@ def main() -> None:
     arguments.add_argument("checkpoint")
     arguments.add_argument("folder")
     arguments.add_argument("--raw", action="store_true")
-    arguments.add_argument("--guidance", type=float, default=1.5)
-    arguments.add_argument("--image-guidance", type=float, default=1.2)
+    arguments.add_argument("--guidance", type=float, default=2.0)
+    arguments.add_argument("--image-guidance", type=float, default=1.6)
     arguments.add_argument("--temperature", type=float, default=0.3)
     args = arguments.parse_args()
 
@@ -50,10 +50,12 @@ def main() -> None:
     processor = ChameleonProcessor(images, words.wrap(tokenizer), image_seq_length=model.TOKENS)
     processor.save_pretrained(folder)
     images.save_pretrained(folder)
-    # transformers would refuse these beside greedy text, and does not know the second guidance.
+    # Text alone is greedy, pictures and what is said between them are samples. transformers would
+    # refuse to write these beside each other, and does not know the second guidance.
     file = folder / "generation_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["temperature"] = args.temperature
+    settings["do_sample"] = False
     settings["top_p"] = settings["repetition_penalty"] = 1.0
     settings["image_guidance_scale"] = args.image_guidance
     file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

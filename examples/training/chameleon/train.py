@@ -9,6 +9,7 @@ a slower machine takes fewer steps.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import math
 import os
 import random
@@ -150,11 +151,11 @@ class Pool:
 
 
 class Data:
-    """Rows of ids and labels; a label is -1 where nothing is to be predicted."""
+    """Rows of ids and labels; a label is -1 where nothing is to be predicted, and its weight 0."""
 
     def __init__(self, tokenizer, pool: Pool, seed: int):
         self.tokenizer, self.pool, self.rng = tokenizer, pool, random.Random(seed)
-        self.alone, self.corrupt = 0.0, 0.0
+        self.alone, self.corrupt, self.leaving = 0.0, 0.0, 1.0
         self.cache: dict[str, list[int]] = {}
 
     def words(self, text: str) -> list[int]:
@@ -166,7 +167,7 @@ class Data:
         return self.cache[text]
 
     def draw(self, dropped: float = UNCONDITIONAL) -> list[tuple[list[int], bool]]:
-        """A row as parts that are given (False) or to be predicted (True)."""
+        """A row as parts that are given (False) or to be predicted (True, or a weight)."""
         scene, codes = self.pool.pick(self.rng, self.alone)
         if self.rng.random() < dropped:
             return [([BOS, BOI], False), (codes, True), ([EOI], False)]
@@ -208,6 +209,8 @@ class Data:
         rng = self.rng
         i = rng.choice(self.pool.storied)
         story = world.story_of(self.pool.scenes[i][0], rng)
+        if self.leaving > 1 and rng.random() < 0.5:
+            story = dataclasses.replace(story, pictures=3)
         codes = self.pool.codes[i].tolist()
         shown = [codes[2 - story.newcomer], codes[0], codes[2 - story.leaver]][: story.pictures]
         if rng.random() < dropped:  # what the guidance by pictures alone sees
@@ -217,7 +220,8 @@ class Data:
             return row
         row = [([BOS] + self.words(world.story_prompt(story, rng)) + [TURN], False)]
         for n, (line, picture) in enumerate(zip(story.lines(), shown)):
-            row += [(self.known((" " if n else "") + line) + [BOI] + picture, True), ([EOI], False)]
+            row += [(self.known((" " if n else "") + line) + [BOI], True),
+                    (picture, self.leaving if n == 2 else True), ([EOI], False)]
         return row + [([EOS], True)]
 
     def session(self) -> list[tuple[list[int], bool]]:
@@ -236,16 +240,16 @@ class Data:
                 tries += 1
         return row
 
-    def rows(self, made: list, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Ids [B, T] of rows and the labels [B, T] of what follows each."""
+    def rows(self, made: list, length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Ids [B, T] of rows, and the labels and weights [B, T] of what follows each."""
         ids = torch.full((len(made), length + 1), words.ID[words.PAD])
-        labels = torch.full((len(made), length + 1), -1)
+        weights = torch.zeros(len(made), length + 1)
         for r, row in enumerate(made):
             flat = [i for part, _ in row for i in part]
-            wanted = [i if predicted else -1 for part, predicted in row for i in part]
             ids[r, : len(flat)] = torch.tensor(flat)
-            labels[r, : len(flat)] = torch.tensor(wanted)
-        return ids[:, :-1].contiguous(), labels[:, 1:].contiguous()
+            weights[r, : len(flat)] = torch.tensor([float(w) for part, w in row for _ in part])
+        labels = torch.where(weights > 0, ids, -1)
+        return ids[:, :-1].contiguous(), labels[:, 1:].contiguous(), weights[:, 1:].contiguous()
 
     def corrupted(self, ids: torch.Tensor, share: float) -> torch.Tensor:
         """Some codes that the model looks back on are wrong, as its own will be."""
@@ -255,24 +259,26 @@ class Data:
         wrong = codes & (torch.rand(ids.shape) < share * torch.rand(len(ids), 1) * 2)
         return torch.where(wrong, torch.randint_like(ids, words.CODES) + words.FIRST_CODE, ids)
 
-    def batch(self, draw: int, read: int, story: int, session: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def batch(self, draw: int, read: int, story: int, session: int) -> list:
         found = []
         for make, count, length, share in ((self.draw, draw, DRAW, 1.0), (self.read, read, READ, 0.3),
                                            (self.story, story, STORY, 1.0),
                                            (self.session, session, SESSION, 0.5)):
             if count:
-                ids, labels = self.rows([make() for _ in range(count)], length)
-                found.append((self.corrupted(ids, share * self.corrupt), labels))
+                ids, labels, weights = self.rows([make() for _ in range(count)], length)
+                found.append((self.corrupted(ids, share * self.corrupt), labels, weights))
         return found
 
 
 def losses(forward: Forward, batch) -> tuple[torch.Tensor, torch.Tensor, list[float]]:
     """Mean losses of codes and of words, and for every kind of row the share in which all words
-    are right when the model is given what comes before (for text that is greedy decoding)."""
-    marked = [labels >= 0 for _, labels in batch]
+    are right when the model is given what comes before (for text that is greedy decoding); last the
+    loss of third pictures."""
+    marked = [labels >= 0 for _, labels, _ in batch]
     logits = forward.logits(
-        torch.cat([forward.hidden(ids)[at] for (ids, _), at in zip(batch, marked)]))
-    wanted = torch.cat([labels[at] for (_, labels), at in zip(batch, marked)])
+        torch.cat([forward.hidden(ids)[at] for (ids, _, _), at in zip(batch, marked)]))
+    wanted = torch.cat([labels[at] for (_, labels, _), at in zip(batch, marked)])
+    weights = torch.cat([weights[at] for (_, _, weights), at in zip(batch, marked)])
     codes = (wanted >= words.FIRST_CODE) & (wanted < words.FIRST_CODE + words.CODES)
     missed = (logits.argmax(-1) != wanted) & ~codes
     exact = []
@@ -280,7 +286,9 @@ def losses(forward: Forward, batch) -> tuple[torch.Tensor, torch.Tensor, list[fl
         wrong = torch.zeros(len(at)).index_add_(0, at.nonzero()[:, 0], part.float())
         exact.append((wrong == 0).float().mean().item())
     loss = F.cross_entropy(logits, wanted, reduction="none")
-    return loss[codes].mean(), loss[~codes].mean(), exact
+    left = loss[codes & (weights > 1)]  # of third pictures, where these weigh more
+    exact.append(left.mean().item() if len(left) else 0.0)
+    return (loss * weights)[codes].sum() / weights[codes].sum(), loss[~codes].mean(), exact
 
 
 def main() -> None:
@@ -292,10 +300,13 @@ def main() -> None:
                            metavar=("DRAW", "READ", "STORY", "SESSION"))
     arguments.add_argument("--alone", type=float, default=0.2, help="share of single things")
     arguments.add_argument("--corrupt", type=float, default=0.03, help="share of wrong codes")
+    arguments.add_argument("--leaving", type=float, default=1.0,
+                           help="weight of a story's third picture; above 1 more stories have one")
     arguments.add_argument("--further", action="store_true",
                            help="train a finished checkpoint on, with minutes and rate anew")
     arguments.add_argument("--rate", type=float, default=1.5e-3)
-    arguments.add_argument("--pairs", type=int, default=20000)
+    arguments.add_argument("--pairs", type=int, default=20000, help="scenes to encode in all")
+    arguments.add_argument("--seed", type=int, default=23, help="of the scenes")
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--eager", action="store_true")
     arguments.add_argument("--fresh", action="store_true", help="only the VQ of START, for a trial")
@@ -313,9 +324,9 @@ def main() -> None:
     chameleon.load_state_dict(start, strict=not args.fresh)
     vq = chameleon.model.vqmodel
     vq.requires_grad_(False).eval()
-    pool = Pool(vq, 23, args.pairs)
+    pool = Pool(vq, args.seed, args.pairs)
     data = Data(tokenizer, pool, 29)
-    data.alone, data.corrupt = args.alone, args.corrupt
+    data.alone, data.corrupt, data.leaving = args.alone, args.corrupt, args.leaving
     begin = time.time()
     pool.grow(1024)
     print(f"{sum(map(len, pool.scenes))} pictures encoded in {time.time() - begin:.0f} s", flush=True)
@@ -342,8 +353,8 @@ def main() -> None:
         if args.further:
             spent = 0.0
         data.rng = random.Random(1000 + step)
-        if args.pairs >= saved.get("pairs", 1 << 30):
-            pool = Pool(vq, 23, args.pairs)
+        if args.seed == saved.get("seed", 23) and args.pairs >= saved["pairs"]:
+            pool = Pool(vq, args.seed, args.pairs)
             pool.grow(saved["pairs"], saved["codes"])
             data.pool = pool
         print(f"resumed at step {step}, {spent / 60:.1f} minutes spent", flush=True)
@@ -354,17 +365,20 @@ def main() -> None:
     held = Pool(vq, 97, 0)
     held.planned = world.scenes(97, 64, True, 0.0)
     held.grow(64)
-    test = Data(tokenizer, held, 97).batch(*args.rows)
+    test = Data(tokenizer, held, 97)
+    test.leaving = args.leaving
+    test = test.batch(*args.rows)
 
     def save() -> None:
         torch.save({"model": chameleon.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
                     "average": average, "trained": [n for n, _ in named], "step": step,
-                    "spent": spent, "pairs": len(pool.scenes),
+                    "spent": spent, "seed": args.seed, "pairs": len(pool.scenes),
                     "codes": (torch.cat(pool.codes) - words.FIRST_CODE).short()}, args.checkpoint + ".part")
         os.replace(args.checkpoint + ".part", args.checkpoint)
 
     budget = args.minutes * 60
     begun, warm = step if args.further else 0, 40
+    follow = 0.01 if args.further else 0.003
     first, last, kept = step, time.time(), time.time()
     mean = None
     while spent < budget:
@@ -381,7 +395,7 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        torch._foreach_lerp_(average, [p.detach() for p in trained], max(0.003, 1 / (step - begun + 2)))
+        torch._foreach_lerp_(average, [p.detach() for p in trained], max(follow, 1 / (step - begun + 2)))
         step += 1
         now = time.time()
         if step - first > 3:  # the first steps compile
@@ -392,7 +406,7 @@ def main() -> None:
         if step % 25 == 0:
             shown = " ".join(f"{e:.3f}" for e in mean[2:])
             print(f"step {step} codes {mean[0]:.4f} words {mean[1]:.4f} exact {shown} rate {rate:.2e}"
-                  f" spent {spent / 60:.1f} min {spent / max(1, step - first - 3):.3f} s/step"
+                  f" spent {spent / 60:.1f} min"
                   f" of {len(pool.scenes)}", flush=True)
         if step % 100 == 0:
             with torch.no_grad():
