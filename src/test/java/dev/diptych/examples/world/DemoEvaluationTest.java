@@ -3,6 +3,7 @@ package dev.diptych.examples.world;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
 import java.util.List;
@@ -24,5 +25,21 @@ class DemoEvaluationTest {
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
     assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
     assertThat(score.stories()).isZero();
+  }
+
+  @Test
+  void readsDrawsAndTellsWithOneStream() {
+    List<Scene> scenes = PictureWorld.scenes(20, 24, true);
+    List<Story> stories = PictureWorld.stories(20, 24, true);
+
+    DemoEvaluation.Score score;
+    try (UnifiedModel model = Diptych.load(DemoModel.folder(Demo.CHAMELEON))) {
+      score = DemoEvaluation.evaluate(model, scenes, stories, (done, total) -> {});
+    }
+
+    assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
+    assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
+    assertThat(score.stories()).isEqualTo(24);
+    assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.75);
   }
 }
