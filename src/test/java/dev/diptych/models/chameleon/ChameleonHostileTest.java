@@ -125,6 +125,23 @@ class ChameleonHostileTest {
     assertRefused(folder, "text_tokenizer.json is missing", "../../tokenizer");
   }
 
+  /** Meta publishes Llama in folders of the same names. */
+  @Test
+  void aLlamaIsToldFromAChameleon() throws IOException {
+    Path llama = Files.createDirectories(folder.resolve("llama"));
+    Files.writeString(
+        llama.resolve("params.json"),
+        "{\"dim\": 4096, \"n_layers\": 32, \"n_heads\": 32, \"vocab_size\": 32000}");
+    Files.write(llama.resolve("consolidated.00.pth"), new byte[8]);
+    Files.write(llama.resolve("tokenizer.model"), new byte[8]);
+
+    assertThatThrownBy(() -> Diptych.load(llama))
+        .isInstanceOf(UnsupportedModelException.class)
+        .hasMessageContaining("no Chameleon")
+        .hasMessageContaining("text_tokenizer.json")
+        .hasMessageContaining("qk_normalization or swin_norm in params.json");
+  }
+
   @Test
   void shardsThatAreMissingAreNamed() throws IOException {
     TinyChameleon.copy("meta-sharded", folder);

@@ -23,7 +23,7 @@ final class ChameleonFiles implements AutoCloseable {
   static final String CODER = "image_coder.";
 
   private static final String CODEBOOK = "quantize.embedding.weight";
-  private static final String TEXT_TOKENIZER = "text_tokenizer.json";
+  static final String TEXT_TOKENIZER = "text_tokenizer.json";
   private static final String VQGAN = "vqgan.ckpt";
   private static final long CONFIG_LIMIT = 16 << 20;
   private static final long TOKENIZER_LIMIT = 64 << 20;
@@ -40,6 +40,9 @@ final class ChameleonFiles implements AutoCloseable {
     this.folder = folder;
     boolean meta = MetaFolder.isOne(folder);
     MetaFolder found = meta ? MetaFolder.of(folder) : null;
+    if (meta) {
+      found.requireChameleon();
+    }
     this.weightsFolder = meta ? found.weights() : folder;
     this.tokenizerFile =
         meta

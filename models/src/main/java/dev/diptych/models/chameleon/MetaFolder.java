@@ -1,6 +1,7 @@
 package dev.diptych.models.chameleon;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import java.io.IOException;
@@ -145,11 +146,34 @@ record MetaFolder(Path weights, List<Path> shards) {
             + " ../../tokenizer\n  found    none. Is the download complete?");
   }
 
+  /**
+   * Refuses another model of Meta's, whose folders have the same names: Llama's.
+   *
+   * @throws UnsupportedModelException if there is no sign of a Chameleon
+   */
+  void requireChameleon() {
+    JsonMap params = params();
+    JsonMap model = params.has("model") ? params.object("model") : params;
+    if (beside(ChameleonFiles.TEXT_TOKENIZER).isEmpty()
+        && !model.has("qk_normalization")
+        && !model.has("swin_norm")) {
+      throw new UnsupportedModelException(
+          "The model in " + weights + " is no Chameleon\n  expected " + ChameleonFiles.TEXT_TOKENIZER
+              + " near it, or qk_normalization or swin_norm in " + PARAMS
+              + "\n  found    none of them, as in a download of Llama, which this library does not"
+              + " run");
+    }
+  }
+
+  private JsonMap params() {
+    return JsonMap.read(weights.resolve(PARAMS), LIMIT);
+  }
+
   /** {@return the sizes} */
   ChameleonConfig config() {
     Path consolidate = weights.resolve("consolidate_params.json");
     return ChameleonConfig.readMeta(
-        JsonMap.read(weights.resolve(PARAMS), LIMIT),
+        params(),
         Files.exists(consolidate)
             ? Optional.of(JsonMap.read(consolidate, LIMIT))
             : Optional.empty(),
