@@ -3,6 +3,7 @@ package dev.diptych.models.chameleon;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.CheckpointException;
 import dev.diptych.core.FinishReason;
 import dev.diptych.core.GenerationListener;
 import dev.diptych.core.GenerationOptions;
@@ -20,10 +21,16 @@ import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.models.ModelContract;
 import dev.diptych.models.discrete.WithoutCache;
 import dev.diptych.testing.Golden;
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** A conversation in which words and pictures are one stream, on a tiny checkpoint of Meta's layout. */
 class ChameleonSessionTest extends ModelContract {
@@ -362,6 +369,28 @@ class ChameleonSessionTest extends ModelContract {
       assertThat(session.generate(say("go on", sampled(1).maxTokens(2).build())).tokenIds())
           .as("nothing was lost")
           .isNotEmpty();
+    }
+  }
+
+  /** The folder's coder is gone: whatever is encoded fails. */
+  @Test
+  void picturesThatDoNotFitTheContextAreRefusedBeforeOneIsEncoded(@TempDir Path folder)
+      throws IOException {
+    TinyChameleon.copy("meta", folder);
+    Image picture = model.generate(draw("a circle", sampled(1).build())).images().get(0);
+    GenerationRequest.Builder many = GenerationRequest.builder().text("what are they?");
+    for (int i = 0; i < 1 + model.capabilities().maxSequenceLength() / 18; i++) {
+      many.image(picture);
+    }
+    GenerationRequest one = GenerationRequest.builder().image(picture).build();
+    try (UnifiedModel own = ChameleonModel.load(folder, FLOAT32)) {
+      Files.write(folder.resolve("tokenizer/vqgan.ckpt"), new byte[0]);
+
+      assertThatThrownBy(() -> own.generate(many.build()))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("at most " + own.capabilities().maxSequenceLength() + " tokens")
+          .hasMessageContaining("pictures");
+      assertThatThrownBy(() -> own.generate(one)).isInstanceOf(CheckpointException.class);
     }
   }
 

@@ -3,6 +3,7 @@ package dev.diptych.models.chameleon;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRun;
 import dev.diptych.core.Image;
+import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.Output;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.models.discrete.DiscreteFamily;
@@ -83,8 +84,10 @@ class ChameleonFamily implements DiscreteFamily {
 
   @Override
   public final int[] turn(GenerationRun run, boolean first) {
+    List<ChameleonPrompt.Segment> segments = segments(run, first);
+    requireRoom(run, segments);
     IntStream ids = IntStream.empty();
-    for (ChameleonPrompt.Segment segment : segments(run, first)) {
+    for (ChameleonPrompt.Segment segment : segments) {
       int[] more;
       if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
         run.step();
@@ -97,6 +100,37 @@ class ChameleonFamily implements DiscreteFamily {
       ids = IntStream.concat(ids, Arrays.stream(more));
     }
     return ids.toArray();
+  }
+
+  /** Refuses a turn that cannot fit before the first of its pictures is encoded. */
+  private void requireRoom(GenerationRun run, List<ChameleonPrompt.Segment> segments) {
+    long tokens = 0;
+    long pictures = 0;
+    for (ChameleonPrompt.Segment segment : segments) {
+      if (segment instanceof ChameleonPrompt.Segment.Picture picture) {
+        tokens += 1 + layout(picture.image()).length();
+        pictures++;
+      } else {
+        tokens += ((ChameleonPrompt.Segment.Ids) segment).ids().length;
+      }
+    }
+    int drawn =
+        run.request().output() == Output.IMAGE
+            ? layouts(run).stream().mapToInt(PictureGrammar::length).max().orElse(0)
+            : 0;
+    if (pictures > 0 && tokens + 1 + drawn > maxSequenceLength()) {
+      throw new InvalidRequestException(
+          "The request does not fit the context\n  expected at most " + maxSequenceLength()
+              + " tokens\n  found    " + tokens + " in this turn, with " + pictures
+              + (pictures == 1 ? " picture" : " pictures") + ", and " + (1 + drawn)
+              + " of the answer at least\n  remedy   fewer pictures");
+    }
+  }
+
+  /** {@return how a picture of the prompt is laid out, by its size alone} */
+  PictureGrammar layout(Image image) {
+    imageProcessor.resized(image.width(), image.height());
+    return square();
   }
 
   /** {@return what the turn says, its pictures not read yet} */

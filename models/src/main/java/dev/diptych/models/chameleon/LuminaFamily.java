@@ -91,6 +91,11 @@ final class LuminaFamily extends ChameleonFamily {
   }
 
   @Override
+  PictureGrammar layout(Image image) {
+    return grammar(imageProcessor.choose(image.width(), image.height()), Output.INTERLEAVED);
+  }
+
+  @Override
   int[] read(Image image, Runnable step) {
     LuminaImageProcessor.Prepared prepared = imageProcessor.prepare(image);
     LuminaImageProcessor.Size size = prepared.size();
