@@ -299,11 +299,13 @@ class ChameleonSessionTest extends ModelContract {
 
   @Test
   void anInterleavedAnswerHasAtMostAsManyPicturesAsAsked() {
+    Set<Integer> pictures = new HashSet<>();
     for (long seed = 0; seed < 12; seed++) {
       GenerationOptions options =
           sampled(seed).temperature(2).maxTokens(60).pictures(1).build();
-      assertThat(model.generate(tell("tell", options)).images()).hasSizeLessThan(2);
+      pictures.add(model.generate(tell("tell", options)).images().size());
     }
+    assertThat(pictures).contains(1).isSubsetOf(0, 1);
   }
 
   /** What a script keeps must not live in a buffer of Java's, which is collected after the call. */
@@ -402,7 +404,14 @@ class ChameleonSessionTest extends ModelContract {
           .isInstanceOf(UnsupportedRequestException.class)
           .hasMessageContaining("supported: IMAGE and TEXT -> TEXT");
       Image picture = model.generate(draw("a circle", sampled(1).build())).images().get(0);
-      assertThat(reader.caption(picture)).isNotNull();
+      GenerationOptions greedy =
+          GenerationOptions.builder().greedy(true).repetitionPenalty(1).maxTokens(12).build();
+      GenerationRequest what =
+          GenerationRequest.builder().image(picture).text("what is it").options(greedy).build();
+      GenerationResult expected = model.generate(what);
+      GenerationResult said = reader.generate(what);
+      assertThat(said.promptTokenIds()).isEqualTo(expected.promptTokenIds());
+      assertThat(said.tokenIds()).as("the same weights").isEqualTo(expected.tokenIds());
     }
   }
 }
