@@ -6,19 +6,24 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.testing.Emu3VqGolden;
 import dev.diptych.testing.Tolerance;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Pixels of the tiny coders against transformers, which computes every frame. */
 class Emu3ImageDecoderGoldenTest {
   private static final Runnable GO_ON = () -> {};
+
+  @TempDir private Path folder;
 
   @ParameterizedTest
   @CsvSource({"long, square", "long, wide", "plain, square", "plain, tall"})
@@ -43,6 +48,33 @@ class Emu3ImageDecoderGoldenTest {
       VqImageDecoder.Grid grid = decoder.grid();
       assertThat(image).isEqualTo(Image.of(grid.width(), grid.height(), golden.rgb()));
       assertThat(decoder.drawPartial(golden.codes(), GO_ON)).isEqualTo(image);
+    }
+  }
+
+  /** The plain case was normalised by CLIP's numbers. */
+  @ParameterizedTest
+  @CsvSource({"long, wide", "plain, tall"})
+  void anExportedDecoderGivesTheReferencesPicture(String kind, String picture) {
+    try (Emu3VqGolden golden = Emu3VqGolden.open(kind, picture)) {
+      Path file = folder.resolve("decoder.onnx");
+      OnnxExport.write(
+          Emu3ImageDecoder.graph(golden.config(), golden.rows(), golden.columns()),
+          golden.weights(),
+          file);
+      VqImageDecoder.Grid grid =
+          new VqImageDecoder.Grid(golden.rows(), golden.columns(), golden.config().patchSize());
+
+      try (VqImageDecoder opened =
+          Emu3ImageDecoder.open(
+              file,
+              golden.config(),
+              grid,
+              golden.three("image_mean"),
+              golden.three("image_std"),
+              OnnxProgram.Options.DEFAULT)) {
+        assertThat(opened.draw(new int[][] {golden.codes()}, GO_ON))
+            .containsExactly(Image.of(grid.width(), grid.height(), golden.rgb()));
+      }
     }
   }
 

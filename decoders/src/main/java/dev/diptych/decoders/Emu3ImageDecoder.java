@@ -14,6 +14,7 @@ import dev.diptych.core.vq.Emu3VqConfig;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VqImageDecoder.Grid;
 import dev.diptych.decoders.VqImageDecoder.Scale;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 
@@ -63,6 +64,25 @@ public final class Emu3ImageDecoder {
         new Grid(rows, columns, config.patchSize()),
         config.codebookSize(),
         scale);
+  }
+
+  /**
+   * Opens a decoder that was exported from {@link #graph}.
+   *
+   * @param grid the codes of a picture, which the file must agree with
+   * @param imageMean {@code image_mean} of preprocessor_config.json, three values
+   * @param imageStd {@code image_std} of preprocessor_config.json, three values other than 0
+   * @throws dev.diptych.core.CheckpointException if the file takes or gives something else
+   */
+  public static VqImageDecoder open(
+      Path file,
+      Emu3VqConfig config,
+      Grid grid,
+      double[] imageMean,
+      double[] imageStd,
+      OnnxProgram.Options options) {
+    return VqImageDecoder.open(
+        file, grid, config.codebookSize(), scale(imageMean, imageStd), options);
   }
 
   /**

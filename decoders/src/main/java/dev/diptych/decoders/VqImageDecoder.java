@@ -173,6 +173,12 @@ public final class VqImageDecoder implements AutoCloseable {
    */
   public static VqImageDecoder open(
       Path file, Grid grid, int numEmbeddings, OnnxProgram.Options options) {
+    return open(file, grid, numEmbeddings, Scale.SIGNED, options);
+  }
+
+  /** Opens a decoder whose pixels have another scale. */
+  static VqImageDecoder open(
+      Path file, Grid grid, int numEmbeddings, Scale scale, OnnxProgram.Options options) {
     OnnxProgram program = OnnxProgram.open(file, options);
     try {
       OnnxProgram.Port in = only(file, "input", program.inputs());
@@ -189,7 +195,7 @@ public final class VqImageDecoder implements AutoCloseable {
                 + "\n  Was it exported from this model?");
       }
       return new VqImageDecoder(
-          program, in.name(), out.name(), grid, numEmbeddings, Scale.SIGNED);
+          program, in.name(), out.name(), grid, numEmbeddings, scale);
     } catch (RuntimeException e) {
       program.close();
       throw e;
@@ -366,6 +372,12 @@ public final class VqImageDecoder implements AutoCloseable {
       }
     }
     return Image.of(width, grid.height(), rgb);
+  }
+
+  /** {@return whether pictures of a size fit what goes in and comes out} */
+  public boolean draws(Grid other) {
+    return fits(program.inputs().get(0).shape(), -1, other.numCodes())
+        && fits(program.outputs().get(0).shape(), -1, RGB, other.height(), other.width());
   }
 
   /** {@return the codes of one picture} */

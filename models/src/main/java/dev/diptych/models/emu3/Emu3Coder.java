@@ -115,8 +115,8 @@ final class Emu3Coder implements AutoCloseable {
 
   private VqImageDecoder decoder(VqImageDecoder.Grid grid) {
     return exported.isPresent()
-        ? VqImageDecoder.open(
-            exported.get(), grid, config.codebookSize(), OnnxProgram.Options.DEFAULT)
+        ? Emu3ImageDecoder.open(
+            exported.get(), config, grid, imageMean, imageStd, OnnxProgram.Options.DEFAULT)
         : Emu3ImageDecoder.load(
             config,
             grid.rows(),
