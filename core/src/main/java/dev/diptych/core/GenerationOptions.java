@@ -23,6 +23,8 @@ import java.util.OptionalLong;
  * @param imageGuidanceScale weight of the conversation's pictures in a new one, 0 to 100, for models
  *     whose guidance tells words and pictures apart ({@code none + image * (pictures - none) + text *
  *     (all - pictures)}); 1 with a guidanceScale of 1 is no guidance
+ * @param imageTemperature divisor of the logits of pictures, 0 to 100, where it is not that of
+ *     words, for models whose pictures are tokens between words; 0 means greedy
  * @param pictures how many pictures, 1 to 1024; of an interleaved answer the most
  * @param imageWidth pixels across of a picture, 1 to 16384, for models that draw in several sizes
  * @param imageHeight pixels down of a picture, 1 to 16384
@@ -37,6 +39,7 @@ public record GenerationOptions(
     Optional<Boolean> greedy,
     OptionalDouble guidanceScale,
     OptionalDouble imageGuidanceScale,
+    OptionalDouble imageTemperature,
     OptionalInt pictures,
     OptionalInt imageWidth,
     OptionalInt imageHeight,
@@ -54,6 +57,7 @@ public record GenerationOptions(
     within("repetitionPenalty", repetitionPenalty, 0, 10, false);
     within("guidanceScale", guidanceScale, 0, 100, true);
     within("imageGuidanceScale", imageGuidanceScale, 0, 100, true);
+    within("imageTemperature", imageTemperature, 0, 100, true);
     within("pictures", pictures, 1, 1024);
     within("imageWidth", imageWidth, 1, 16_384);
     within("imageHeight", imageHeight, 1, 16_384);
@@ -75,6 +79,7 @@ public record GenerationOptions(
     b.greedy = greedy;
     b.guidanceScale = guidanceScale;
     b.imageGuidanceScale = imageGuidanceScale;
+    b.imageTemperature = imageTemperature;
     b.pictures = pictures;
     b.imageWidth = imageWidth;
     b.imageHeight = imageHeight;
@@ -98,6 +103,7 @@ public record GenerationOptions(
         greedyOrDefault,
         guidanceScale.isPresent() ? guidanceScale : defaults.guidanceScale,
         imageGuidanceScale.isPresent() ? imageGuidanceScale : defaults.imageGuidanceScale,
+        imageTemperature.isPresent() ? imageTemperature : defaults.imageTemperature,
         pictures.isPresent() ? pictures : defaults.pictures,
         imageWidth.isPresent() ? imageWidth : defaults.imageWidth,
         imageHeight.isPresent() ? imageHeight : defaults.imageHeight,
@@ -140,6 +146,7 @@ public record GenerationOptions(
     greedy.ifPresent(v -> json.addProperty("greedy", v));
     guidanceScale.ifPresent(v -> json.addProperty("guidanceScale", v));
     imageGuidanceScale.ifPresent(v -> json.addProperty("imageGuidanceScale", v));
+    imageTemperature.ifPresent(v -> json.addProperty("imageTemperature", v));
     pictures.ifPresent(v -> json.addProperty("pictures", v));
     imageWidth.ifPresent(v -> json.addProperty("imageWidth", v));
     imageHeight.ifPresent(v -> json.addProperty("imageHeight", v));
@@ -187,6 +194,7 @@ public record GenerationOptions(
     private Optional<Boolean> greedy = Optional.empty();
     private OptionalDouble guidanceScale = OptionalDouble.empty();
     private OptionalDouble imageGuidanceScale = OptionalDouble.empty();
+    private OptionalDouble imageTemperature = OptionalDouble.empty();
     private OptionalInt pictures = OptionalInt.empty();
     private OptionalInt imageWidth = OptionalInt.empty();
     private OptionalInt imageHeight = OptionalInt.empty();
@@ -242,6 +250,12 @@ public record GenerationOptions(
       return this;
     }
 
+    /** Divisor of the logits of pictures where it is not that of words, 0 to 100; 0 means greedy. */
+    public Builder imageTemperature(double imageTemperature) {
+      this.imageTemperature = OptionalDouble.of(imageTemperature);
+      return this;
+    }
+
     /** How many pictures, 1 to 1024; of an interleaved answer the most. */
     public Builder pictures(int pictures) {
       this.pictures = OptionalInt.of(pictures);
@@ -276,6 +290,7 @@ public record GenerationOptions(
           greedy,
           guidanceScale,
           imageGuidanceScale,
+          imageTemperature,
           pictures,
           imageWidth,
           imageHeight,

@@ -297,6 +297,30 @@ class ChameleonSessionTest extends ModelContract {
     assertThat(pictures).as("some answers have pictures").isGreaterThan(2);
   }
 
+  /** Greedy words beside sampled pictures: seeds change pictures alone. */
+  @Test
+  void picturesOfAnAnswerHaveATemperatureOfTheirOwn() {
+    List<List<Integer>> words = new ArrayList<>();
+    List<List<List<Integer>>> pictures = new ArrayList<>();
+    for (long seed : new long[] {1, 2}) {
+      GenerationOptions options =
+          GenerationOptions.builder()
+              .greedy(true)
+              .imageTemperature(5)
+              .repetitionPenalty(1)
+              .maxTokens(1)
+              .seed(seed)
+              .build();
+      GenerationResult answer = model.generate(tell("tell", options));
+      GenerationResult drawing = model.generate(draw("tell", options));
+      words.add(answer.tokenIds());
+      pictures.add(drawing.imageCodes());
+    }
+
+    assertThat(words.get(1)).isEqualTo(words.get(0));
+    assertThat(pictures.get(1)).isNotEqualTo(pictures.get(0));
+  }
+
   @Test
   void anInterleavedAnswerHasAtMostAsManyPicturesAsAsked() {
     Set<Integer> pictures = new HashSet<>();

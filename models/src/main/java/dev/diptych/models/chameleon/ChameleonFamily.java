@@ -42,17 +42,24 @@ class ChameleonFamily implements DiscreteFamily {
    * 3 by words and 1.2 by pictures; generation_config.json overrules.
    */
   GenerationOptions defaults(Output output, JsonMap generationConfig) {
+    double temperature = generationConfig.numberOr("temperature", 0.7, 0, 100);
+    boolean greedyWords =
+        output != Output.IMAGE && !generationConfig.boolOr("do_sample", true);
     GenerationOptions.Builder defaults =
         GenerationOptions.builder()
-            .temperature(generationConfig.numberOr("temperature", 0.7, 0, 100))
+            .greedy(greedyWords)
+            .temperature(temperature)
             .topP(generationConfig.numberOr("top_p", 0.9, 1e-6, 1));
     if (output == Output.IMAGE) {
-      defaults.greedy(false).pictures(1);
+      defaults.pictures(1);
     } else {
       defaults
-          .greedy(output == Output.TEXT && !generationConfig.boolOr("do_sample", true))
           .repetitionPenalty(generationConfig.numberOr("repetition_penalty", 1.2, 1e-3, 10))
           .maxTokens(512);
+    }
+    if (output == Output.INTERLEAVED && greedyWords) {
+      // do_sample is of words; pictures are always sampled.
+      defaults.imageTemperature(temperature);
     }
     if (output != Output.TEXT) {
       defaults

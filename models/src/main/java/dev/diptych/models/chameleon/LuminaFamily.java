@@ -78,7 +78,8 @@ final class LuminaFamily extends ChameleonFamily {
 
   @Override
   public GenerationOptions codes(GenerationOptions options) {
-    return options.topK().isPresent() ? options : options.toBuilder().topK(CODES_TOP_K).build();
+    GenerationOptions codes = super.codes(options);
+    return codes.topK().isPresent() ? codes : codes.toBuilder().topK(CODES_TOP_K).build();
   }
 
   @Override

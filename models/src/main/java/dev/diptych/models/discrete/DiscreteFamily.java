@@ -47,9 +47,13 @@ public interface DiscreteFamily {
     return options;
   }
 
-  /** {@return how codes are sampled, where that is not how words are} */
+  /** {@return how the codes of an interleaved answer are sampled} */
   default GenerationOptions codes(GenerationOptions options) {
-    return options;
+    if (options.imageTemperature().isEmpty()) {
+      return options;
+    }
+    double temperature = options.imageTemperature().getAsDouble();
+    return options.toBuilder().greedy(temperature == 0).temperature(temperature).build();
   }
 
   /** {@return what guidance compares} */
