@@ -72,6 +72,22 @@ public final class VqImageDecoders implements AutoCloseable {
     }
   }
 
+  /**
+   * Loads the decoder of a size before it is needed.
+   *
+   * @return the decoder, to ask what it draws; it may be closed any time
+   */
+  public VqImageDecoder load(Grid grid) {
+    try (Lifetime.Lease lease = lifetime.enter()) {
+      Kept mine = enter(grid, () -> {});
+      try {
+        return loaded(mine, grid);
+      } finally {
+        leave(mine, grid);
+      }
+    }
+  }
+
   private Kept enter(Grid grid, Runnable step) {
     boolean interrupted = false;
     try {

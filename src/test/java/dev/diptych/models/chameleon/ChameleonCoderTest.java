@@ -3,8 +3,14 @@ package dev.diptych.models.chameleon;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.CheckpointException;
 import dev.diptych.core.Image;
+import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.LoadOptions;
+import dev.diptych.core.engine.OnnxExport;
+import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.decoders.VqImageDecoder;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -13,6 +19,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The picture coder of a tiny Lumina-mGPT, which draws pictures of several sizes. */
 class ChameleonCoderTest {
@@ -64,6 +71,37 @@ class ChameleonCoderTest {
       assertThat(ChameleonCoder.bytes(files.vq(), 2)).isEqualTo(one + decoder);
       assertThat(ChameleonCoder.bytes(files.vq(), 7)).isEqualTo(one + decoder);
     }
+  }
+
+  @Test
+  void aDecoderOfTheUsersIsCheckedWithTheModelAndForEverySize(@TempDir Path folder) {
+    try (ChameleonFiles files =
+        ChameleonFiles.open(TinyChameleon.checkpoint("meta"), LoadOptions.DEFAULT)) {
+      Path square = export(files, GRIDS[0], folder.resolve("square.onnx"));
+      Path wide = export(files, GRIDS[1], folder.resolve("wide.onnx"));
+
+      assertThatThrownBy(
+              () -> ChameleonCoder.of(files, LoadOptions.DEFAULT.withImageDecoder(wide)))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("Was it exported from this model?");
+      try (ChameleonCoder coder =
+          ChameleonCoder.of(files, LoadOptions.DEFAULT.withImageDecoder(square))) {
+        assertThat(coder.drawable(4, 4)).isTrue();
+        assertThat(coder.drawable(2, 6)).isFalse();
+        assertThatThrownBy(() -> coder.requireDrawable(2, 6))
+            .isInstanceOf(InvalidRequestException.class)
+            .hasMessageContaining("draws no pictures of 12x4 pixels");
+        assertThat(draw(coder, GRIDS[0]).width()).isEqualTo(8);
+      }
+    }
+  }
+
+  private static Path export(ChameleonFiles files, int[] grid, Path file) {
+    OnnxExport.write(
+        VqImageDecoder.graph(files.vq(), grid[0], grid[1]),
+        OnnxWeights.of(files.checkpoint(), files.coderPrefix().orElseThrow()),
+        file);
+    return file;
   }
 
   private static Image draw(ChameleonCoder coder, int[] grid) {

@@ -3,6 +3,8 @@ package dev.diptych.models.emu3;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.CheckpointException;
+import dev.diptych.core.GenerationListener;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.Image;
@@ -15,6 +17,8 @@ import dev.diptych.core.weights.Weights;
 import dev.diptych.models.Diptych;
 import dev.diptych.testing.Golden;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -60,6 +64,39 @@ class Emu3CheckpointTest {
         assertThat(levels[i] & 0xff).isBetween(level(expected, i) - 1, level(expected, i) + 1);
       }
     }
+  }
+
+  /** The file is of one size: that is told before a code is drawn. */
+  @Test
+  void aDecoderThatDoesNotFitIsRefusedBeforeAnythingIsDrawn() {
+    Path file = Diptych.exportVqDecoder(FOLDER, folder.resolve("decoder.onnx")).get(0);
+    Path other =
+        Diptych.exportVqDecoder(Golden.folder("janus/hf/checkpoint"), folder.resolve("j.onnx"))
+            .get(0);
+    List<Integer> drawn = new ArrayList<>();
+    GenerationRequest request =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().imageSize(10, 8).build())
+            .listener(
+                new GenerationListener() {
+                  @Override
+                  public void onImageProgress(int done, int total) {
+                    drawn.add(done);
+                  }
+                })
+            .build();
+
+    assertThatThrownBy(() -> Diptych.load(FOLDER, TinyEmu3.FLOAT32.withImageDecoder(other)))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("Was it exported from this model?");
+    try (UnifiedModel model = Diptych.load(FOLDER, TinyEmu3.FLOAT32.withImageDecoder(file))) {
+      assertThatThrownBy(() -> model.generate(request))
+          .isInstanceOf(InvalidRequestException.class)
+          .hasMessageContaining("draws no pictures of 10x8 pixels");
+    }
+    assertThat(drawn).isEmpty();
   }
 
   private static int level(Image image, int at) {

@@ -1,6 +1,7 @@
 package dev.diptych.models.chameleon;
 
 import dev.diptych.core.Image;
+import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.engine.OnnxGraph;
 import dev.diptych.core.engine.OnnxProgram;
@@ -17,7 +18,8 @@ import java.util.Optional;
 
 /**
  * The VQGAN that makes codes of pictures and pictures of codes, in float32. Each half is loaded by
- * its first use: who only reads pictures pays nothing for the other.
+ * its first use: who only reads pictures pays nothing for the other. A decoder of the user's is
+ * opened and checked with the model.
  */
 final class ChameleonCoder implements AutoCloseable {
   // A decoder of another size has its own copy of the weights, so only the latest ones are kept.
@@ -29,6 +31,8 @@ final class ChameleonCoder implements AutoCloseable {
   private final Optional<Path> exported;
   private final Scope resources = new Scope();
   private final VqImageDecoders decoders;
+  // The user's, opened with the model; only asked what it draws.
+  private VqImageDecoder opened;
   private VqImageTokenizer encoder;
 
   private ChameleonCoder(
@@ -54,18 +58,50 @@ final class ChameleonCoder implements AutoCloseable {
     return graph.weights().stream().mapToLong(OnnxGraph.Weight::bytes).sum();
   }
 
-  /** {@return the coder of a checkpoint that has one} */
+  /**
+   * {@return the coder of a checkpoint that has one}
+   *
+   * @throws dev.diptych.core.CheckpointException if the user's decoder does not draw the model's
+   *     square pictures
+   */
   static ChameleonCoder of(ChameleonFiles files, LoadOptions options) {
-    return new ChameleonCoder(
-        files.checkpoint(),
-        files.coderPrefix().orElseThrow(),
-        files.vq(),
-        options.imageDecoder());
+    ChameleonCoder coder =
+        new ChameleonCoder(
+            files.checkpoint(),
+            files.coderPrefix().orElseThrow(),
+            files.vq(),
+            options.imageDecoder());
+    if (options.imageDecoder().isPresent()) {
+      VqConfig vq = coder.config;
+      int side = files.config().targetSize().orElse(vq.imageSize()) / vq.patchSize();
+      coder.opened = coder.decoders.load(new VqImageDecoder.Grid(side, vq.patchSize()));
+    }
+    return coder;
   }
 
   /** {@return whether there is what turns codes into pixels} */
   boolean draws() {
     return config.hasDecoder() || exported.isPresent();
+  }
+
+  /**
+   * Refuses a size that the decoder of the user's does not draw.
+   *
+   * @throws InvalidRequestException before anything is drawn
+   */
+  void requireDrawable(int rows, int columns) {
+    if (!drawable(rows, columns)) {
+      throw new InvalidRequestException(
+          "The picture decoder " + exported.orElseThrow() + " draws no pictures of "
+              + columns * config.patchSize() + "x" + rows * config.patchSize()
+              + " pixels\n  remedy   another size, or load the model without imageDecoder");
+    }
+  }
+
+  /** {@return whether there is a decoder for a size} */
+  boolean drawable(int rows, int columns) {
+    return opened == null
+        || opened.draws(new VqImageDecoder.Grid(rows, columns, config.patchSize()));
   }
 
   VqConfig config() {

@@ -115,9 +115,14 @@ final class LuminaFamily extends ChameleonFamily {
     if (one.isEmpty() && wordsAlone(run)) {
       one = Optional.of(square);
     }
-    return one.map(List::of).orElse(imageProcessor.sizes()).stream()
-        .map(size -> grammar(size, output))
-        .toList();
+    List<PictureGrammar> all =
+        one.map(List::of).orElse(imageProcessor.sizes()).stream()
+            .map(size -> grammar(size, output))
+            .toList();
+    if (one.isPresent()) {
+      model.coder().requireDrawable(all.get(0).rows(), all.get(0).columns());
+    }
+    return all.stream().filter(g -> model.coder().drawable(g.rows(), g.columns())).toList();
   }
 
   /** Whether a picture is asked for in words; the size is in the sentence then. */

@@ -1,6 +1,7 @@
 package dev.diptych.models.emu3;
 
 import dev.diptych.core.Image;
+import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
@@ -18,7 +19,8 @@ import java.util.Optional;
 
 /**
  * The coder that makes codes of pictures and pictures of codes, in float32. Each half is loaded by
- * its first use: who only reads pictures pays nothing for the other.
+ * its first use: who only reads pictures pays nothing for the other. A decoder of the user's is
+ * opened and checked with the model.
  */
 final class Emu3Coder implements AutoCloseable {
   // A decoder of another size has its own copy of the weights, so only the latest ones are kept.
@@ -31,6 +33,8 @@ final class Emu3Coder implements AutoCloseable {
   private final Optional<Path> exported;
   private final Scope resources = new Scope();
   private final VqImageDecoders decoders;
+  // The user's, opened with the model; only asked what it draws.
+  private VqImageDecoder opened;
   private Emu3ImageTokenizer encoder;
 
   /**
@@ -58,6 +62,37 @@ final class Emu3Coder implements AutoCloseable {
   static long bytes(Emu3VqConfig config) {
     return Emu3ImageTokenizer.weightBytes(config)
         + KEPT_DECODERS * Emu3ImageDecoder.weightBytes(config);
+  }
+
+  /**
+   * Opens the user's decoder, if there is one, before anything is drawn.
+   *
+   * @throws dev.diptych.core.CheckpointException if it does not draw pictures of a size
+   */
+  void openExported(int rows, int columns) {
+    if (exported.isPresent()) {
+      opened = decoders.load(new VqImageDecoder.Grid(rows, columns, config.patchSize()));
+    }
+  }
+
+  /**
+   * Refuses a size that the decoder of the user's does not draw.
+   *
+   * @throws InvalidRequestException before anything is drawn
+   */
+  void requireDrawable(int rows, int columns) {
+    if (!drawable(rows, columns)) {
+      throw new InvalidRequestException(
+          "The picture decoder " + exported.orElseThrow() + " draws no pictures of "
+              + columns * config.patchSize() + "x" + rows * config.patchSize()
+              + " pixels\n  remedy   another size, or load the model without imageDecoder");
+    }
+  }
+
+  /** {@return whether there is a decoder for a size} */
+  boolean drawable(int rows, int columns) {
+    return opened == null
+        || opened.draws(new VqImageDecoder.Grid(rows, columns, config.patchSize()));
   }
 
   /**

@@ -93,6 +93,10 @@ public final class Emu3Model implements UnifiedModel {
     Emu3Coder.bind(weights, config.vq());
     weights.done();
     this.coder = scope.add(new Emu3Coder(files, options));
+    if (variant.draws()) {
+      int[] grid = Emu3Config.grid(1, 1, config.imageArea(), config.factor());
+      coder.openExported(grid[0], grid[1]);
+    }
     this.dtype =
         AutoDType.choose(
             options.dtype(),
@@ -303,6 +307,7 @@ public final class Emu3Model implements UnifiedModel {
                 + nearest(height));
       }
       requireSides(width, height);
+      coder.requireDrawable(height / factor, width / factor);
       requireWork("draw", width, height);
       return List.of(prompt.drawn(height / factor, width / factor));
     }
