@@ -17,8 +17,9 @@ import java.util.Map;
  * not permuted: {@link TransformerConfig#interleavedRope()} says how they are turned. The parts of a
  * sharded tensor are joined when they are read, as convert_chameleon_weights_to_hf.py joins them.
  *
- * <p>Norms before attention and feed-forward are the same in every shard, because a model trained in
- * parallel adds up its shards before them: the first shard's are taken. Those of queries and keys
+ * <p>Norms before attention and feed-forward, and the last one, should be the same in every shard,
+ * because a model trained in parallel adds up its shards before them: the first shard's are taken.
+ * The script takes their mean, which is another where shards differ; nothing compares them. Those of queries and keys
  * differ, and become one row a shard; transformers' folders have one row a head or, in
  * Lumina-mGPT's, one a shard. A row serves as many heads as it takes.
  */
