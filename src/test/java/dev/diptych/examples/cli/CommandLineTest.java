@@ -33,7 +33,7 @@ class CommandLineTest {
         "draw a --temperature -1",
         "draw a -n 0",
         "draw a --guidance NaN",
-        "draw a --dtype int4",
+        "draw a --dtype int3",
         "draw a --device tpu",
         "draw a --demo emu3",
         "evaluate --demo chameleon --model x",
