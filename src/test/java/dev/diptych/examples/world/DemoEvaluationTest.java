@@ -40,6 +40,7 @@ class DemoEvaluationTest {
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
     assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
     assertThat(score.stories()).isEqualTo(24);
-    assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.75);
+    // 85 % of 500 are right; of 24 that is 62 % at three standard deviations below.
+    assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.62);
   }
 }
