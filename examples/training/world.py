@@ -1,8 +1,8 @@
-"""The picture world that the demo models are trained on: scenes, their pixels, words and stories.
+"""The picture world that the demo models are trained on: scenes, their pixels, words, stories and edits.
 
 Everything here is exact integer arithmetic, so that another language can repeat it: the Java class
 dev.diptych.examples.world.SceneRenderer draws the same pixels, and PictureWorld holds out the same
-combinations. `python world.py golden FILE` and `stories FILE` write the pictures that prove it.
+combinations. `python world.py golden FILE`, `stories FILE` and `edits FILE` write what proves it.
 """
 
 from __future__ import annotations
@@ -349,6 +349,145 @@ def _golden_stories(path: str) -> None:
                       f"\t{crcs}\t{'|'.join(s.lines())}\n")
 
 
+# --- edits --------------------------------------------------------------------------------------
+
+EDITS = ("colour", "shape", "size", "remove", "add")
+
+
+def references(scene: Scene, which: int) -> list[str]:
+    """The ways to speak of one thing of a scene that fit no other, the shortest first."""
+    thing = scene.things[which]
+    others = [t for i, t in enumerate(scene.things) if i != which]
+    size, colour, shape = SIZES[thing.size], COLOUR_NAMES[thing.colour], SHAPES[thing.shape]
+    found = []
+    for words, features in (
+        (shape, ("shape",)), (f"{colour} {shape}", ("shape", "colour")),
+        (f"{size} {shape}", ("shape", "size")),
+        (f"{size} {colour} {shape}", ("shape", "colour", "size")),
+    ):
+        if not any(all(getattr(o, f) == getattr(thing, f) for f in features) for o in others):
+            found.append(f"the {words}")
+    return found
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One thing of a picture gets another colour, shape or size, leaves, or joins. Every thing keeps
+    its place."""
+
+    kind: str  # one of EDITS
+    before: Scene
+    after: Scene
+    thing: int  # which thing of the larger scene
+
+    def is_held_out(self) -> bool:
+        """By what the result shows; when one thing is left, by what it was taken from."""
+        return (self.before if self.kind == "remove" else self.after).is_held_out()
+
+    def is_clear(self) -> bool:
+        """Whether words tell which thing is meant."""
+        return self.kind == "add" or bool(references(self.before, self.thing))
+
+    def instruction(self) -> str:
+        """One way to ask for it, word for word."""
+        return self.wordings()[0]
+
+    def wordings(self, reference: str | None = None) -> list[str]:
+        new = self.after.things[self.thing] if self.kind != "remove" else None
+        if self.kind == "add":
+            where = JOINS[not self.after.vertical][self.thing]
+            return [f"{verb} a {name(new)} {where}" for verb in ("add", "put")]
+        the = reference or references(self.before, self.thing)[0]
+        if self.kind == "remove":
+            return [f"remove {the}", f"delete {the}", f"erase {the}", f"take {the} away"]
+        if self.kind == "colour":
+            colour = COLOUR_NAMES[new.colour]
+            return [f"make {the} {colour}", f"turn {the} {colour}", f"paint {the} {colour}",
+                    f"change {the} to {colour}"]
+        if self.kind == "size":
+            size, more = SIZES[new.size], (("smaller",), ("larger", "bigger"))[new.size]
+            return [f"make {the} {size}"] + [f"make {the} {m}" for m in more]
+        shape = SHAPES[new.shape]
+        return [f"turn {the} into a {shape}", f"make {the} a {shape}", f"replace {the} with a {shape}",
+                f"change {the} to a {shape}"]
+
+
+def changed(scene: Scene, which: int, rng: random.Random) -> Edit:
+    """Another colour (half of the time), shape or size for one thing; it may not be clear."""
+    t = scene.things[which]
+    kind = ("colour", "colour", "shape", "size")[rng.randrange(4)]
+    if kind == "colour":
+        new = Thing((t.colour + rng.randint(1, 5)) % 6, t.shape, t.size, t.x, t.y)
+    elif kind == "shape":
+        new = Thing(t.colour, (t.shape + rng.randint(1, 3)) % 4, t.size, t.x, t.y)
+    else:
+        new = Thing(t.colour, t.shape, 1 - t.size, t.x, t.y)
+    things = tuple(new if i == which else other for i, other in enumerate(scene.things))
+    return Edit(kind, scene, Scene(things, scene.vertical), which)
+
+
+def random_edit(rng: random.Random) -> Edit:
+    while True:
+        scene = random_scene(rng)
+        which = rng.randrange(len(scene.things))
+        kind = rng.random()
+        if len(scene.things) == 1 or kind < 0.55:
+            edit = changed(scene, which, rng)
+        elif kind < 0.8:
+            edit = Edit("remove", scene, Scene((scene.things[1 - which],)), which)
+        else:
+            edit = Edit("add", Scene((scene.things[1 - which],)), scene, which)
+        if edit.is_clear():
+            return edit
+
+
+def edits(seed: int, count: int, want_held_out: bool) -> list[Edit]:
+    """The first `count` edits of a seed that are (or are not) held out."""
+    rng = random.Random(seed)
+    found: list[Edit] = []
+    while len(found) < count:
+        edit = random_edit(rng)
+        if edit.is_held_out() == want_held_out:
+            found.append(edit)
+    return found
+
+
+def edit_prompt(edit: Edit, rng: random.Random) -> str:
+    """One of the many ways to ask for an edit."""
+    if rng.random() < 0.3:
+        return edit.instruction()
+    the = None if edit.kind == "add" else rng.choice(references(edit.before, edit.thing))
+    words = edit.wordings(the)
+    text = words[0] if rng.random() < 0.4 else rng.choice(words)
+    if rng.random() < 0.1:
+        text = text.replace(" small ", " little ").replace(" large ", " big ")
+    if rng.random() < 0.1:
+        return "Please " + text + ("." if rng.random() < 0.5 else "")
+    if rng.random() < 0.4:
+        text = text[0].upper() + text[1:]
+    return text + ("." if rng.random() < 0.3 else "")
+
+
+def _line(scene: Scene) -> str:
+    things = ";".join(f"{t.colour},{t.shape},{t.size},{t.x},{t.y}" for t in scene.things)
+    return things + "\t" + ("none" if len(scene.things) == 1 else "above" if scene.vertical else "left")
+
+
+def _golden_edits(path: str) -> None:
+    """Sixty-four edits: both scenes, words and pixels."""
+    import zlib
+
+    rng = random.Random(22)
+    with open(path, "w", encoding="utf-8", newline="\n") as out:
+        out.write("# written by world.py edits: scene = thing[;thing] of colour,shape,size,x,y and relation\n")
+        out.write("# kind, thing, held out, scene before, scene after, CRC-32 of both pictures, instruction\n")
+        for _ in range(64):
+            e = random_edit(rng)
+            crcs = ",".join(f"{zlib.crc32(render(s).tobytes()):08x}" for s in (e.before, e.after))
+            out.write(f"{e.kind}\t{e.thing}\t{int(e.is_held_out())}\t{_line(e.before)}\t{_line(e.after)}"
+                      f"\t{crcs}\t{e.instruction()}\n")
+
+
 def _golden(path: str) -> None:
     """Sixty-four scenes and the CRC-32 of their pixels, then the held-out table."""
     import zlib
@@ -374,5 +513,7 @@ if __name__ == "__main__":
         _golden(sys.argv[2])
     elif len(sys.argv) == 3 and sys.argv[1] == "stories":
         _golden_stories(sys.argv[2])
+    elif len(sys.argv) == 3 and sys.argv[1] == "edits":
+        _golden_edits(sys.argv[2])
     else:
-        sys.exit("usage: python world.py golden|stories FILE")
+        sys.exit("usage: python world.py golden|stories|edits FILE")
