@@ -19,6 +19,8 @@ class HouseTest {
   private static final Path ROOT = Path.of(System.getProperty("diptych.root"));
   private static final Pattern IMPORT =
       Pattern.compile("^import (?:static )?([\\w.]+)", Pattern.MULTILINE);
+  private static final List<String> SHARED_MODELS =
+      List.of("dev.diptych.models.discrete.", "dev.diptych.models.denoising.");
   private static final Map<String, List<String>> MAY_KNOW =
       Map.of(
           "core", List.of("dev.diptych.core"),
@@ -59,7 +61,7 @@ class HouseTest {
                 String family = "dev.diptych.models." + relative.getName(0) + ".";
                 imports(file).stream()
                     .filter(i -> i.startsWith("dev.diptych.models.") && !i.startsWith(family))
-                    .filter(i -> !i.startsWith("dev.diptych.models.discrete."))
+                    .filter(i -> SHARED_MODELS.stream().noneMatch(i::startsWith))
                     .forEach(i -> wrong.add(relative + " imports " + i));
               }
             });

@@ -25,7 +25,7 @@ class CachedAttentionScriptTest {
         Scope scope = new Scope()) {
       TorchScript script =
           scope.add(
-              TorchScript.load(device, CachedAttention.class, List.of("core/nn/attention")));
+              TorchScript.load(device, CachedAttention.class, List.of("core/nn/mask", "core/nn/attention")));
       Random random = new Random(7);
       Value q = scope.add(normal(device, random, heads));
       Value k = scope.add(normal(device, random, keyHeads));

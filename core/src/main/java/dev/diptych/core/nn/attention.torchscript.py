@@ -48,7 +48,33 @@ def attend_cached(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
         v = v.repeat_interleave(H // G, 1)
     if pos == 0:
         return torch.scaled_dot_product_attention(q, k, v, is_causal=True)
-    mask = torch.ones([T, S], dtype=11, device=q.device).tril(pos)
+    mask = __torch__.core.nn.mask.causal(T, S, pos, q)
+    return torch.scaled_dot_product_attention(q, k, v, mask)
+
+
+def attend_blocks(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, pos: int,
+        blocks: List[int]) -> Tensor:
+    # as attend_cached, but the positions of a block all see each other; blocks: begin and end of
+    # one after the other, counted from pos
+    if len(blocks) == 0:
+        return __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos)
+    B, H, T, K = q.shape
+    G = k.shape[1]
+    S = pos + T
+    keys.narrow(2, pos, T).copy_(k)
+    values.narrow(2, pos, T).copy_(v)
+    k = keys.narrow(2, 0, S)
+    v = values.narrow(2, 0, S)
+    if keys.stride(3) != 1:
+        k = k.contiguous()
+    if blocks[0] == 0 and blocks[1] == T:
+        # Everyone sees everything, so heads that share their keys are but more rows.
+        rows = q.reshape(B, G, H // G * T, K)
+        return torch.scaled_dot_product_attention(rows, k, v).reshape(B, H, T, K)
+    if G != H:
+        k = k.repeat_interleave(H // G, 1)
+        v = v.repeat_interleave(H // G, 1)
+    mask = __torch__.core.nn.mask.mixed(T, S, pos, blocks, q)
     return torch.scaled_dot_product_attention(q, k, v, mask)
 
 

@@ -50,3 +50,15 @@ def sample(logits: Tensor, greedy: bool, temperature: float, top_k: int, top_p: 
     # as choose, among all tokens; -1 where a row of logits is not finite
     ids = __torch__.core.nn.sampling.choose(logits, greedy, temperature, top_k, top_p, bits)
     return __torch__.core.nn.sampling.refuse(ids, logits)
+
+
+def next_token(raw: Tensor, allowed: Tensor, seen: Tensor, penalty: float, how: Tuple[bool, float,
+        int, float], bits: Tensor) -> Tensor:
+    # raw: [1, V] float32 logits, allowed: [V] bool, seen: [M] ids that the penalty counts; how is
+    # (greedy, temperature, top_k, top_p) -> [1] id, -1 where the logits are not finite
+    logits = raw.masked_fill(~allowed, -inf)
+    if penalty != 1.0:
+        logits = __torch__.core.nn.sampling.penalise(logits, seen, penalty)
+    greedy, temperature, top_k, top_p = how
+    ids = __torch__.core.nn.sampling.choose(logits, greedy, temperature, top_k, top_p, bits)
+    return __torch__.core.nn.sampling.refuse(ids, raw)

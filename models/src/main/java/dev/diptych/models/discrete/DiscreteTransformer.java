@@ -25,6 +25,7 @@ public final class DiscreteTransformer implements AutoCloseable {
           "core/nn/linear",
           "core/nn/norm",
           "core/nn/rope",
+          "core/nn/mask",
           "core/nn/attention",
           "core/nn/sampling");
 

@@ -121,12 +121,8 @@ class DiscreteTransformer(Module):
             how: Tuple[bool, float, int, float], bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # hidden: [1, D] -> [1] token id: text, the end, or the beginning of a picture
         raw = torch.linear(hidden, self.head(w)).float()
-        logits = raw.masked_fill(~w["may_say_or_draw" if may_draw else "may_say"], -inf)
-        if penalty != 1.0:
-            logits = __torch__.core.nn.sampling.penalise(logits, seen, penalty)
-        greedy, temperature, top_k, top_p = how
-        ids = __torch__.core.nn.sampling.choose(logits, greedy, temperature, top_k, top_p, bits)
-        return __torch__.core.nn.sampling.refuse(ids, raw)
+        allowed = w["may_say_or_draw" if may_draw else "may_say"]
+        return __torch__.core.nn.sampling.next_token(raw, allowed, seen, penalty, how, bits)
 
     def rope_table(self, length: int, head_dim: int, theta: float, w: Dict[str, Tensor]) -> Tensor:
         # -> [2, length, K]

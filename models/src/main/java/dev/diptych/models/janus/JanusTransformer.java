@@ -23,6 +23,7 @@ final class JanusTransformer implements AutoCloseable {
           "core/nn/linear",
           "core/nn/norm",
           "core/nn/rope",
+          "core/nn/mask",
           "core/nn/attention",
           "core/nn/sampling");
 

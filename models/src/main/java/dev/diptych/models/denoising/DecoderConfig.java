@@ -1,0 +1,82 @@
+package dev.diptych.models.denoising;
+
+import dev.diptych.core.CheckpointException;
+
+/**
+ * The sizes of a decoder of words and pictures: a Llama or a Qwen2, with one set of weights or with
+ * two.
+ *
+ * @param vocabSize V, rows of the embedding table and of the output head
+ * @param hiddenSize D
+ * @param intermediateSize F, width of the SwiGLU
+ * @param numHiddenLayers L
+ * @param numAttentionHeads H
+ * @param numKeyValueHeads G, a divisor of H
+ * @param headDim K, even
+ * @param rmsNormEps added to the mean square, above 0
+ * @param ropeTheta base of the rotary angles, above 0
+ * @param maxPositionEmbeddings longest sequence
+ * @param tied whether the output head is the embedding table
+ * @param qkvBias whether queries, keys and values have biases
+ * @param qkNorm whether queries and keys pass an RMSNorm over K before they are turned
+ * @param separate whether rows of pictures have weights of their own, whose modules end in {@code
+ *     _image}
+ */
+public record DecoderConfig(
+    int vocabSize,
+    int hiddenSize,
+    int intermediateSize,
+    int numHiddenLayers,
+    int numAttentionHeads,
+    int numKeyValueHeads,
+    int headDim,
+    double rmsNormEps,
+    double ropeTheta,
+    int maxPositionEmbeddings,
+    boolean tied,
+    boolean qkvBias,
+    boolean qkNorm,
+    boolean separate) {
+
+  private static final int MAX = 1 << 24;
+
+  /**
+   * Checks every size.
+   *
+   * @throws CheckpointException if one is out of range
+   */
+  public DecoderConfig {
+    require("vocab_size", vocabSize, vocabSize >= 1 && vocabSize <= MAX);
+    require("hidden_size", hiddenSize, hiddenSize >= 1 && hiddenSize <= 1 << 20);
+    require("intermediate_size", intermediateSize, intermediateSize >= 1 && intermediateSize <= MAX);
+    require("num_hidden_layers", numHiddenLayers, numHiddenLayers >= 1 && numHiddenLayers <= 1024);
+    require(
+        "num_attention_heads",
+        numAttentionHeads,
+        numAttentionHeads >= 1 && numAttentionHeads <= 1 << 16);
+    require(
+        "num_key_value_heads",
+        numKeyValueHeads,
+        numKeyValueHeads >= 1 && numAttentionHeads % numKeyValueHeads == 0);
+    require("head_dim", headDim, headDim >= 2 && headDim % 2 == 0 && headDim <= 1 << 16);
+    require("rms_norm_eps", rmsNormEps, rmsNormEps > 0 && rmsNormEps < 1);
+    require("rope_theta", ropeTheta, ropeTheta > 0 && ropeTheta < 1e12);
+    require(
+        "max_position_embeddings",
+        maxPositionEmbeddings,
+        maxPositionEmbeddings >= 1 && maxPositionEmbeddings <= MAX);
+  }
+
+  /** {@return bytes of keys and values of all layers for so many positions} */
+  public long cacheBytes(long positions, int bytesPerNumber) {
+    long each = 2L * numHiddenLayers * numKeyValueHeads * headDim * bytesPerNumber;
+    return Math.multiplyExact(positions, each);
+  }
+
+  private static void require(String name, Number found, boolean ok) {
+    if (!ok) {
+      throw new CheckpointException(
+          "The config's " + name + " is out of range\n  found    " + found);
+    }
+  }
+}

@@ -1,0 +1,176 @@
+package dev.diptych.models.denoising;
+
+import dev.diptych.core.EngineException;
+import dev.diptych.core.GenerationRun;
+import dev.diptych.core.engine.Scope;
+import dev.diptych.core.engine.Value;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Supplier;
+
+/**
+ * Makes pictures out of noise, all of them together, one native call a step. What is told of a
+ * picture is in contexts that were read before and are not touched.
+ */
+public final class Denoiser {
+  private final DenoisingTransformer transformer;
+  private final NoiseTable table;
+
+  /** Prepares the steps of a drawing. */
+  public Denoiser(DenoisingTransformer transformer, NoiseTable table) {
+    this.transformer = transformer;
+    this.table = table;
+  }
+
+  /** Where standard normal numbers come from. */
+  @FunctionalInterface
+  public interface Noise {
+    /**
+     * {@return [count] float32}
+     *
+     * @param picture which picture, from 0
+     * @param draw 0 for what it begins as, i + 1 for what step i adds
+     */
+    float[] draw(int picture, int draw, int count);
+  }
+
+  /** What a family's script does: one native call, all contexts, head, guidance and step in it. */
+  @FunctionalInterface
+  public interface Step {
+    /**
+     * Takes a step.
+     *
+     * @param latents [N, C, y, x] float32
+     * @param noise [N, C, y, x] float32, not read where the step adds none
+     * @param index which step of the table
+     * @return [N, C, y, x] float32, less noisy
+     */
+    Value take(Value latents, Value noise, int index);
+  }
+
+  /** Who hears of the steps. */
+  @FunctionalInterface
+  public interface Progress {
+    /**
+     * After every step.
+     *
+     * @param done how many were taken
+     * @param latents gives all pictures as they are, [N * C * y * x] float32
+     */
+    void after(int done, Supplier<float[]> latents);
+  }
+
+  /**
+   * Reads contexts to their ends and says where a picture stands behind them. With several pictures
+   * every context is copied, a row for each.
+   *
+   * @param contexts one to three; their caches get room for the picture
+   * @param layout of the picture
+   * @param pictures N
+   */
+  public Batch open(
+      GenerationRun run, List<Context> contexts, SpanLayout layout, int pictures) {
+    Scope scope = new Scope();
+    try {
+      List<DenoisingTransformer.Cache> caches = new ArrayList<>();
+      for (Context context : contexts) {
+        int capacity = context.length() + layout.rows();
+        context.reserve(capacity);
+        context.read(run);
+        DenoisingTransformer.Cache cache = context.cache();
+        if (pictures > 1) {
+          DenoisingTransformer.Cache many =
+              scope.add(transformer.newCache(pictures, capacity));
+          transformer.copyCache(cache, many, context.length());
+          cache = many;
+        }
+        caches.add(cache);
+      }
+      int[] lengths = contexts.stream().mapToInt(Context::length).toArray();
+      int[] positions = contexts.stream().mapToInt(Context::position).toArray();
+      Batch batch = transformer.batch(caches, lengths, positions, layout);
+      scope.add(batch.scope());
+      return new Batch(batch.caches(), batch.span(), batch.contexts(), pictures, scope);
+    } catch (RuntimeException | Error e) {
+      scope.close();
+      throw e;
+    }
+  }
+
+  /** {@return bytes of caches that {@link #open} takes beside what is there} */
+  public long bytes(List<Context> contexts, SpanLayout layout, int pictures) {
+    long bytes = 0;
+    for (Context context : contexts) {
+      int length = context.length() + layout.rows();
+      bytes += context.growth(length);
+      bytes += pictures == 1 ? 0 : transformer.cacheBytes(pictures, length);
+    }
+    return bytes;
+  }
+
+  /**
+   * Takes all steps.
+   *
+   * @param noise of every picture
+   * @param first number of the first picture, for the noise
+   * @param pictures N
+   * @param sides C, y, x of a picture's latents
+   * @return [N, C * y * x] float32
+   * @throws EngineException if a latent is not finite
+   */
+  public float[][] draw(
+      GenerationRun run,
+      Noise noise,
+      int first,
+      int pictures,
+      int[] sides,
+      Step step,
+      Progress progress) {
+    Value latents = noise(noise, first, pictures, 0, sides);
+    try {
+      for (int i = 0; i < table.size(); i++) {
+        run.step();
+        boolean noisy = table.steps().get(i).noisy();
+        try (Value added = noisy ? noise(noise, first, pictures, i + 1, sides) : null) {
+          // What is not read may be anything of the right shape.
+          Value next = step.take(latents, noisy ? added : latents, i);
+          latents.close();
+          latents = next;
+        }
+        run.token();
+        progress.after(i + 1, latents::toFloats);
+      }
+      return split(latents.toFloats(), pictures);
+    } finally {
+      latents.close();
+    }
+  }
+
+  private Value noise(Noise noise, int first, int pictures, int draw, int[] sides) {
+    int size = sides[0] * sides[1] * sides[2];
+    float[] all = new float[Math.multiplyExact(pictures, size)];
+    for (int n = 0; n < pictures; n++) {
+      System.arraycopy(noise.draw(first + n, draw, size), 0, all, n * size, size);
+    }
+    return transformer.kept(all, pictures, sides[0], sides[1], sides[2]);
+  }
+
+  private static float[][] split(float[] all, int pictures) {
+    int size = all.length / pictures;
+    float[][] each = new float[pictures][];
+    for (int n = 0; n < pictures; n++) {
+      each[n] = Arrays.copyOfRange(all, n * size, (n + 1) * size);
+      for (float latent : each[n]) {
+        if (!Float.isFinite(latent)) {
+          throw new EngineException(
+              "The latents of picture "
+                  + n
+                  + " are not finite: the weights hold NaN or infinity, or the numbers overflowed;"
+                  + " try dtype FLOAT32, and check the checkpoint's files");
+        }
+      }
+    }
+    return each;
+  }
+}
