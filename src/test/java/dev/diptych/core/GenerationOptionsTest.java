@@ -29,6 +29,34 @@ class GenerationOptionsTest {
         wrong(
             b -> b.guidanceScale(Double.POSITIVE_INFINITY),
             "guidanceScale is Infinity; expected 0 to 100"),
+        wrong(b -> b.inferenceSteps(0), "inferenceSteps is 0; expected 1 to 10000"),
+        wrong(b -> b.inferenceSteps(1_000_000), "inferenceSteps is 1000000; expected 1 to 10000"),
+        wrong(b -> b.timestepShift(0), "timestepShift is 0.0; expected above 0 to 100"),
+        wrong(b -> b.timestepShift(Double.NaN), "timestepShift is NaN; expected above 0 to 100"),
+        wrong(
+            b -> b.guidanceInterval(1, 0.4),
+            "guidanceInterval is 1.0 to 0.4; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceInterval(0.5, 0.5),
+            "guidanceInterval is 0.5 to 0.5; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceInterval(-0.1, 1),
+            "guidanceInterval is -0.1 to 1.0; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceInterval(0, 1.5),
+            "guidanceInterval is 0.0 to 1.5; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceInterval(Double.NaN, 1),
+            "guidanceInterval is NaN to 1.0; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceInterval(0, Double.NaN),
+            "guidanceInterval is 0.0 to NaN; expected 0 <= from < to <= 1"),
+        wrong(
+            b -> b.guidanceRenorm(GuidanceRenorm.Kind.GLOBAL, Double.NaN),
+            "The minimum of guidanceRenorm is NaN; expected 0 to 1"),
+        wrong(
+            b -> b.guidanceRenorm(GuidanceRenorm.Kind.CHANNEL, 1.1),
+            "The minimum of guidanceRenorm is 1.1; expected 0 to 1"),
         wrong(b -> b.pictures(0), "pictures is 0; expected 1 to 1024"),
         wrong(b -> b.pictures(1_000_000), "pictures is 1000000; expected 1 to 1024"));
   }
@@ -42,9 +70,7 @@ class GenerationOptionsTest {
   @MethodSource("wrong")
   void refusesAValueOutsideItsRangeAndNamesTheRange(
       UnaryOperator<GenerationOptions.Builder> set, String expectedMessage) {
-    GenerationOptions.Builder builder = set.apply(GenerationOptions.builder());
-
-    assertThatThrownBy(builder::build)
+    assertThatThrownBy(() -> set.apply(GenerationOptions.builder()).build())
         .isInstanceOf(InvalidRequestException.class)
         .hasMessage(expectedMessage);
   }
@@ -59,6 +85,10 @@ class GenerationOptionsTest {
             .topP(Double.MIN_VALUE)
             .repetitionPenalty(Double.MIN_VALUE)
             .guidanceScale(0)
+            .inferenceSteps(1)
+            .timestepShift(Double.MIN_VALUE)
+            .guidanceInterval(0, Double.MIN_VALUE)
+            .guidanceRenorm(GuidanceRenorm.Kind.GLOBAL, 0)
             .pictures(1)
             .seed(Long.MIN_VALUE)
             .build();
@@ -70,6 +100,11 @@ class GenerationOptionsTest {
             .topP(1)
             .repetitionPenalty(10)
             .guidanceScale(100)
+            .inferenceSteps(10_000)
+            .timestepShift(100)
+            .guidanceInterval(0, 1)
+            .guidanceRenorm(GuidanceRenorm.Kind.NONE, 1)
+            .think(true)
             .pictures(1024)
             .seed(Long.MAX_VALUE)
             .build();
@@ -89,5 +124,76 @@ class GenerationOptionsTest {
     // Who asks for a temperature wants samples.
     assertThat(GenerationOptions.builder().temperature(0.7).build().orElse(defaults).isGreedy())
         .isFalse();
+  }
+
+  @Test
+  void fillsInTheOptionsOfDenoisingOneByOne() {
+    GenerationOptions defaults = denoising().build();
+
+    assertThat(GenerationOptions.DEFAULT.orElse(defaults)).isEqualTo(defaults);
+    GenerationOptions asked =
+        GenerationOptions.builder()
+            .inferenceSteps(7)
+            .timestepShift(1)
+            .guidanceInterval(0, 1)
+            .guidanceRenorm(GuidanceRenorm.Kind.CHANNEL, 0.5)
+            .think(true)
+            .build();
+    assertThat(asked.orElse(defaults)).isEqualTo(asked);
+  }
+
+  @Test
+  void saysTheOptionsOfDenoisingInJson() {
+    assertThat(denoising().build().toJson())
+        .isEqualTo(
+            "{\"inferenceSteps\":50,\"timestepShift\":3.0,"
+                + "\"guidanceInterval\":{\"from\":0.4,\"to\":1.0},"
+                + "\"guidanceRenorm\":{\"kind\":\"text_channel\",\"minimum\":0.0},"
+                + "\"think\":false}");
+  }
+
+  @Test
+  void anIntervalHoldsItsUpperEndAndNotItsLower() {
+    GuidanceInterval interval = new GuidanceInterval(0.4, 0.8);
+
+    assertThat(interval.contains(0.4)).isFalse();
+    assertThat(interval.contains(Math.nextUp(0.4))).isTrue();
+    assertThat(interval.contains(0.8)).isTrue();
+    assertThat(interval.contains(Math.nextUp(0.8))).isFalse();
+  }
+
+  static Stream<Arguments> unheeded() {
+    return Stream.of(
+        wrong(b -> b.inferenceSteps(5), "inferenceSteps"),
+        wrong(b -> b.timestepShift(2), "timestepShift"),
+        wrong(b -> b.guidanceInterval(0, 1), "guidanceInterval"),
+        wrong(b -> b.guidanceRenorm(GuidanceRenorm.Kind.GLOBAL, 0), "guidanceRenorm"),
+        wrong(b -> b.think(true), "think"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("unheeded")
+  void refusesAnOptionOfDenoisingThatTheModelDoesNotHeed(
+      UnaryOperator<GenerationOptions.Builder> set, String name) {
+    GenerationOptions asked = set.apply(GenerationOptions.builder()).build();
+
+    assertThatThrownBy(() -> asked.requireHeeded(GenerationOptions.DEFAULT))
+        .isInstanceOf(UnsupportedRequestException.class)
+        .hasMessageStartingWith("This model has no " + name + " for such an answer");
+    asked.requireHeeded(denoising().build());
+  }
+
+  @Test
+  void anyModelCanAnswerWithoutThinking() {
+    GenerationOptions.builder().think(false).build().requireHeeded(GenerationOptions.DEFAULT);
+  }
+
+  private static GenerationOptions.Builder denoising() {
+    return GenerationOptions.builder()
+        .inferenceSteps(50)
+        .timestepShift(3)
+        .guidanceInterval(0.4, 1)
+        .guidanceRenorm(GuidanceRenorm.Kind.TEXT_CHANNEL, 0)
+        .think(false);
   }
 }

@@ -15,14 +15,17 @@ import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
+import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.Part;
 import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.core.engine.Value;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -428,6 +431,50 @@ public abstract class ModelContract {
     assertThatThrownBy(() -> model.generate(odd))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessageContaining("77x1234");
+  }
+
+  @Test
+  void stepsOfDenoisingAreHeededOrRefused() {
+    int[] steps = new int[1];
+    GenerationRequest few =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().inferenceSteps(3).build())
+            .listener(
+                new GenerationListener() {
+                  @Override
+                  public void onImageProgress(int done, int total) {
+                    steps[0] = total;
+                  }
+                })
+            .build();
+
+    if (model.defaults(few.reads(), Output.IMAGE).inferenceSteps().isPresent()) {
+      assertThat(model.generate(few).images()).hasSize(1);
+      assertThat(steps[0]).isEqualTo(3);
+    } else {
+      assertThatThrownBy(() -> model.generate(few))
+          .isInstanceOf(UnsupportedRequestException.class)
+          .hasMessageContaining("inferenceSteps");
+      assertThat(steps[0]).isZero();
+    }
+  }
+
+  @Test
+  void anEditTakesAPictureAndAModelThatDrawsFromOne() {
+    Image picture = model.draw("a circle");
+
+    if (model.capabilities().supports(EnumSet.allOf(Modality.class), Output.IMAGE)) {
+      assertThat(model.edit(picture, "make it green").width()).isPositive();
+    } else {
+      assertThatThrownBy(() -> model.edit(picture, "make it green"))
+          .isInstanceOf(UnsupportedRequestException.class)
+          .hasMessageContaining("cannot do IMAGE and TEXT -> IMAGE");
+    }
+    assertThatThrownBy(() -> model.edit(null, "make it green"))
+        .isInstanceOf(InvalidRequestException.class)
+        .hasMessageContaining("\"make it green\" alone");
   }
 
   @Test

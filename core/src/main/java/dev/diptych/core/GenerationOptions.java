@@ -25,6 +25,13 @@ import java.util.OptionalLong;
  *     (all - pictures)}); 1 with a guidanceScale of 1 is no guidance
  * @param imageTemperature divisor of the logits of pictures, 0 to 100, where it is not that of
  *     words, for models whose pictures are tokens between words; 0 means greedy
+ * @param inferenceSteps denoising steps of a picture, 1 to 10,000, for models that denoise; a noise
+ *     schedule may have fewer (diffusers' num_inference_steps)
+ * @param timestepShift factor by which the ratio of noise to picture is raised at every step, above
+ *     0 to 100, for models of flow matching; 1 leaves it
+ * @param guidanceInterval times of denoising at which guidance counts; empty means all
+ * @param guidanceRenorm how guidance is kept from making predictions longer
+ * @param think whether the model reasons in words before it answers
  * @param pictures how many pictures, 1 to 1024; of an interleaved answer the most
  * @param imageWidth pixels across of a picture, 1 to 16384, for models that draw in several sizes
  * @param imageHeight pixels down of a picture, 1 to 16384
@@ -40,6 +47,11 @@ public record GenerationOptions(
     OptionalDouble guidanceScale,
     OptionalDouble imageGuidanceScale,
     OptionalDouble imageTemperature,
+    OptionalInt inferenceSteps,
+    OptionalDouble timestepShift,
+    Optional<GuidanceInterval> guidanceInterval,
+    Optional<GuidanceRenorm> guidanceRenorm,
+    Optional<Boolean> think,
     OptionalInt pictures,
     OptionalInt imageWidth,
     OptionalInt imageHeight,
@@ -58,6 +70,8 @@ public record GenerationOptions(
     within("guidanceScale", guidanceScale, 0, 100, true);
     within("imageGuidanceScale", imageGuidanceScale, 0, 100, true);
     within("imageTemperature", imageTemperature, 0, 100, true);
+    within("inferenceSteps", inferenceSteps, 1, 10_000);
+    within("timestepShift", timestepShift, 0, 100, false);
     within("pictures", pictures, 1, 1024);
     within("imageWidth", imageWidth, 1, 16_384);
     within("imageHeight", imageHeight, 1, 16_384);
@@ -80,6 +94,11 @@ public record GenerationOptions(
     b.guidanceScale = guidanceScale;
     b.imageGuidanceScale = imageGuidanceScale;
     b.imageTemperature = imageTemperature;
+    b.inferenceSteps = inferenceSteps;
+    b.timestepShift = timestepShift;
+    b.guidanceInterval = guidanceInterval;
+    b.guidanceRenorm = guidanceRenorm;
+    b.think = think;
     b.pictures = pictures;
     b.imageWidth = imageWidth;
     b.imageHeight = imageHeight;
@@ -104,6 +123,11 @@ public record GenerationOptions(
         guidanceScale.isPresent() ? guidanceScale : defaults.guidanceScale,
         imageGuidanceScale.isPresent() ? imageGuidanceScale : defaults.imageGuidanceScale,
         imageTemperature.isPresent() ? imageTemperature : defaults.imageTemperature,
+        inferenceSteps.isPresent() ? inferenceSteps : defaults.inferenceSteps,
+        timestepShift.isPresent() ? timestepShift : defaults.timestepShift,
+        guidanceInterval.isPresent() ? guidanceInterval : defaults.guidanceInterval,
+        guidanceRenorm.isPresent() ? guidanceRenorm : defaults.guidanceRenorm,
+        think.isPresent() ? think : defaults.think,
         pictures.isPresent() ? pictures : defaults.pictures,
         imageWidth.isPresent() ? imageWidth : defaults.imageWidth,
         imageHeight.isPresent() ? imageHeight : defaults.imageHeight,
@@ -135,6 +159,33 @@ public record GenerationOptions(
     }
   }
 
+  /**
+   * Refuses what a model would not heed of the options of denoising: its defaults name all that it
+   * heeds. Other options are of all models, or are heeded as far as a model can.
+   *
+   * @throws UnsupportedRequestException if one is set that the defaults leave open
+   */
+  void requireHeeded(GenerationOptions defaults) {
+    requireHeeded("inferenceSteps", inferenceSteps.isPresent(), defaults.inferenceSteps.isPresent());
+    requireHeeded("timestepShift", timestepShift.isPresent(), defaults.timestepShift.isPresent());
+    requireHeeded(
+        "guidanceInterval", guidanceInterval.isPresent(), defaults.guidanceInterval.isPresent());
+    requireHeeded("guidanceRenorm", guidanceRenorm.isPresent(), defaults.guidanceRenorm.isPresent());
+    // Not to think is within every model's power.
+    requireHeeded("think", think.orElse(false), defaults.think.isPresent());
+  }
+
+  private static void requireHeeded(String name, boolean set, boolean heeded) {
+    if (set && !heeded) {
+      throw new UnsupportedRequestException(
+          "This model has no "
+              + name
+              + " for such an answer\n  expected it left open\n  found    a value\n  remedy   leave"
+              + " it out, or ask a model that "
+              + (name.equals("think") ? "can think" : "denoises its pictures so"));
+    }
+  }
+
   /** {@return the values that are present as one JSON object, by the names of this record} */
   public String toJson() {
     JsonObject json = new JsonObject();
@@ -147,11 +198,30 @@ public record GenerationOptions(
     guidanceScale.ifPresent(v -> json.addProperty("guidanceScale", v));
     imageGuidanceScale.ifPresent(v -> json.addProperty("imageGuidanceScale", v));
     imageTemperature.ifPresent(v -> json.addProperty("imageTemperature", v));
+    inferenceSteps.ifPresent(v -> json.addProperty("inferenceSteps", v));
+    timestepShift.ifPresent(v -> json.addProperty("timestepShift", v));
+    guidanceInterval.ifPresent(v -> json.add("guidanceInterval", json(v)));
+    guidanceRenorm.ifPresent(v -> json.add("guidanceRenorm", json(v)));
+    think.ifPresent(v -> json.addProperty("think", v));
     pictures.ifPresent(v -> json.addProperty("pictures", v));
     imageWidth.ifPresent(v -> json.addProperty("imageWidth", v));
     imageHeight.ifPresent(v -> json.addProperty("imageHeight", v));
     seed.ifPresent(v -> json.addProperty("seed", v));
     return json.toString();
+  }
+
+  private static JsonObject json(GuidanceInterval interval) {
+    JsonObject json = new JsonObject();
+    json.addProperty("from", interval.from());
+    json.addProperty("to", interval.to());
+    return json;
+  }
+
+  private static JsonObject json(GuidanceRenorm renorm) {
+    JsonObject json = new JsonObject();
+    json.addProperty("kind", renorm.kind().toString());
+    json.addProperty("minimum", renorm.minimum());
+    return json;
   }
 
   private static void within(String name, OptionalInt value, int low, int high) {
@@ -195,6 +265,11 @@ public record GenerationOptions(
     private OptionalDouble guidanceScale = OptionalDouble.empty();
     private OptionalDouble imageGuidanceScale = OptionalDouble.empty();
     private OptionalDouble imageTemperature = OptionalDouble.empty();
+    private OptionalInt inferenceSteps = OptionalInt.empty();
+    private OptionalDouble timestepShift = OptionalDouble.empty();
+    private Optional<GuidanceInterval> guidanceInterval = Optional.empty();
+    private Optional<GuidanceRenorm> guidanceRenorm = Optional.empty();
+    private Optional<Boolean> think = Optional.empty();
     private OptionalInt pictures = OptionalInt.empty();
     private OptionalInt imageWidth = OptionalInt.empty();
     private OptionalInt imageHeight = OptionalInt.empty();
@@ -256,6 +331,44 @@ public record GenerationOptions(
       return this;
     }
 
+    /** Denoising steps of a picture, 1 to 10,000. */
+    public Builder inferenceSteps(int inferenceSteps) {
+      this.inferenceSteps = OptionalInt.of(inferenceSteps);
+      return this;
+    }
+
+    /** Factor of the ratio of noise to picture at every step of a flow, above 0 to 100. */
+    public Builder timestepShift(double timestepShift) {
+      this.timestepShift = OptionalDouble.of(timestepShift);
+      return this;
+    }
+
+    /**
+     * Times of denoising at which guidance counts, from 0, the picture, to 1, pure noise.
+     *
+     * @throws InvalidRequestException unless {@code 0 <= from < to <= 1}
+     */
+    public Builder guidanceInterval(double from, double to) {
+      this.guidanceInterval = Optional.of(new GuidanceInterval(from, to));
+      return this;
+    }
+
+    /**
+     * How guidance is kept from making predictions longer, and the least scale, 0 to 1.
+     *
+     * @throws InvalidRequestException if the scale is outside its range
+     */
+    public Builder guidanceRenorm(GuidanceRenorm.Kind kind, double minimum) {
+      this.guidanceRenorm = Optional.of(new GuidanceRenorm(kind, minimum));
+      return this;
+    }
+
+    /** Whether the model reasons in words before it answers. */
+    public Builder think(boolean think) {
+      this.think = Optional.of(think);
+      return this;
+    }
+
     /** How many pictures, 1 to 1024; of an interleaved answer the most. */
     public Builder pictures(int pictures) {
       this.pictures = OptionalInt.of(pictures);
@@ -291,6 +404,11 @@ public record GenerationOptions(
           guidanceScale,
           imageGuidanceScale,
           imageTemperature,
+          inferenceSteps,
+          timestepShift,
+          guidanceInterval,
+          guidanceRenorm,
+          think,
           pictures,
           imageWidth,
           imageHeight,

@@ -33,7 +33,7 @@ public abstract class Session implements AutoCloseable {
   /**
    * Answers one request, after those before it.
    *
-   * @throws UnsupportedRequestException if the model cannot do it
+   * @throws UnsupportedRequestException if the model cannot do it, or has no such option
    * @throws InvalidRequestException if a value is out of range or the context is full
    * @throws ResourceLimitException if it needs more memory than is allowed
    * @throws GenerationCancelledException if it was cancelled, or the model closed meanwhile
@@ -56,8 +56,9 @@ public abstract class Session implements AutoCloseable {
       }
       try (Lifetime.Lease lease = modelLifetime.enter()) {
         model.capabilities().require(request.reads(), request.output());
-        GenerationOptions options =
-            request.options().orElse(model.defaults(request.output()));
+        GenerationOptions defaults = model.defaults(request.reads(), request.output());
+        request.options().requireHeeded(defaults);
+        GenerationOptions options = request.options().orElse(defaults);
         if (options.seed().isEmpty()) {
           options = options.toBuilder().seed(new SplittableRandom().nextLong()).build();
         }
