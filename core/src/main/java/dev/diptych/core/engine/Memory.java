@@ -48,6 +48,22 @@ public final class Memory {
     }
   }
 
+  /**
+   * Refuses what cannot fit beside what a model holds already.
+   *
+   * @param what the noun for the message
+   * @param asked bytes
+   * @param limit most bytes of the whole model, as its caller set it; without one the machine's
+   *     free memory counts, from which what is held is gone already
+   * @param held bytes of the limit that are taken: weights, caches that are open
+   * @throws ResourceLimitException with both numbers
+   */
+  public static void require(String what, long asked, OptionalLong limit, long held) {
+    long allowed =
+        limit.isPresent() ? Math.max(0, limit.getAsLong() - held) : available();
+    require(what, asked, allowed);
+  }
+
   /** {@return a size for people} */
   public static String megabytes(long bytes) {
     return String.format(Locale.ROOT, "%,.1f MB", bytes / 1e6);

@@ -89,7 +89,8 @@ public final class ChameleonModel implements UnifiedModel {
     this.weightBytes = WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
             // Lumina-mGPT alone draws pictures of several sizes
             + ChameleonCoder.bytes(vq, config.targetSize().isPresent() ? Integer.MAX_VALUE : 1);
-    Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
+    Memory.require(
+        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(
@@ -139,10 +140,6 @@ public final class ChameleonModel implements UnifiedModel {
               + tokenizer.vocabSize()
               + "\n  Is the tokenizer from the same checkpoint?");
     }
-  }
-
-  private long allowed() {
-    return options.memoryLimit().orElseGet(Memory::available);
   }
 
   @Override
@@ -216,14 +213,7 @@ public final class ChameleonModel implements UnifiedModel {
 
   /** Refuses what does not fit beside the weights. */
   void requireMemory(String what, long bytes) {
-    long allowed =
-        options.memoryLimit().isPresent()
-            ? Math.max(
-                  0,
-                  options.memoryLimit().getAsLong()
-                      - weightBytes
-                      - transformer.openCacheBytes())
-            : Memory.available();
-    Memory.require(what, bytes, allowed);
+    long held = weightBytes + transformer.openCacheBytes();
+    Memory.require(what, bytes, options.memoryLimit(), held);
   }
 }

@@ -106,9 +106,7 @@ public final class Emu3Model implements UnifiedModel {
         WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
             + Emu3Coder.bytes(config.vq());
     Memory.require(
-        "the weights of " + name + " in " + dtype,
-        weightBytes,
-        options.memoryLimit().orElseGet(Memory::available));
+        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(
@@ -352,15 +350,8 @@ public final class Emu3Model implements UnifiedModel {
 
     @Override
     public void requireMemory(String what, long bytes) {
-      long allowed =
-          options.memoryLimit().isPresent()
-              ? Math.max(
-                  0,
-                  options.memoryLimit().getAsLong()
-                      - weightBytes
-                      - transformer.openCacheBytes())
-              : Memory.available();
-      Memory.require(what, bytes, allowed);
+      long held = weightBytes + transformer.openCacheBytes();
+      Memory.require(what, bytes, options.memoryLimit(), held);
     }
   }
 }

@@ -100,7 +100,8 @@ public final class JanusModel implements UnifiedModel {
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
     this.weightBytes = WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoderBytes();
-    Memory.require("the weights of " + name + " in " + dtype, weightBytes, allowed());
+    Memory.require(
+        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(JanusTransformer.load(config, dtype, device, checkpoint, slices));
@@ -172,17 +173,9 @@ public final class JanusModel implements UnifiedModel {
         : JsonMap.parse(file, "{}".getBytes(java.nio.charset.StandardCharsets.UTF_8));
   }
 
-  private long allowed() {
-    return options.memoryLimit().orElseGet(Memory::available);
-  }
-
   /** Refuses what does not fit beside the weights. */
   void requireMemory(String what, long bytes) {
-    long allowed =
-        options.memoryLimit().isPresent()
-            ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes)
-            : Memory.available();
-    Memory.require(what, bytes, allowed);
+    Memory.require(what, bytes, options.memoryLimit(), weightBytes);
   }
 
   @Override
