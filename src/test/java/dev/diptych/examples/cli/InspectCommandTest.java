@@ -8,6 +8,7 @@ import dev.diptych.testing.Golden;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -32,6 +33,11 @@ class InspectCommandTest {
     JsonObject memory = json.getAsJsonObject("memoryBytes");
     assertThat(memory.get("weightsFloat32").getAsLong())
         .isGreaterThan(memory.get("weightsBfloat16").getAsLong());
+    for (String integers : List.of("weightsInt8", "weightsInt4")) {
+      assertThat(memory.get(integers).getAsLong())
+          .isPositive()
+          .isLessThan(memory.get("weightsBfloat16").getAsLong());
+    }
   }
 
   @Test
@@ -66,6 +72,17 @@ class InspectCommandTest {
       assertThat(json.get("parameters").getAsLong()).isEqualTo(416_145);
       assertThat(json.get("runs").getAsBoolean()).isFalse();
     }
+  }
+
+  @Test
+  void tellsWhatEveryNumberFormatNeeds() {
+    Cli run = Cli.run("inspect");
+
+    assertThat(run.exitCode()).as(run.stderr()).isZero();
+    assertThat(run.text())
+        .containsPattern("memory +float32 +bfloat16 +int8 +int4\\R")
+        .containsPattern("weights +(?:[\\d,.]+ MB +){3}[\\d,.]+ MB\\R")
+        .containsPattern("cache of a full context +(?:[\\d,.]+ MB +){3}[\\d,.]+ MB\\R");
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.diptych.core.weights;
 
+import dev.diptych.core.DType;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -8,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import java.util.function.IntToLongFunction;
+import java.util.function.ToLongFunction;
 
 /**
  * What a checkpoint is, told by its headers alone: no tensor is read and no native library loaded.
@@ -55,6 +58,9 @@ public record CheckpointSummary(
    *
    * @param weightsFloat32 all weights, with a float32 transformer
    * @param weightsBfloat16 all weights, with a bfloat16 transformer
+   * @param weightsInt8 all weights, with 8-bit integers in the transformer's layers; caches are those
+   *     of bfloat16
+   * @param weightsInt4 the same with 4-bit integers
    * @param drawingCacheFloat32 the cache of one guided drawing
    * @param drawingCacheBfloat16 the same in bfloat16
    * @param contextCacheFloat32 the cache of a conversation as long as the context
@@ -63,10 +69,37 @@ public record CheckpointSummary(
   public record Memory(
       long weightsFloat32,
       long weightsBfloat16,
+      long weightsInt8,
+      long weightsInt4,
       long drawingCacheFloat32,
       long drawingCacheBfloat16,
       long contextCacheFloat32,
-      long contextCacheBfloat16) {}
+      long contextCacheBfloat16) {
+
+    /**
+     * Asks for each size.
+     *
+     * @param weights bytes of all weights in a dtype
+     * @param drawingCache bytes of the cache of one guided drawing, by bytes of a number
+     * @param contextCache bytes of the cache of a conversation as long as the context, likewise
+     */
+    public static Memory of(
+        ToLongFunction<DType> weights,
+        IntToLongFunction drawingCache,
+        IntToLongFunction contextCache) {
+      int wide = DType.FLOAT32.bytes();
+      int narrow = DType.BFLOAT16.bytes();
+      return new Memory(
+          weights.applyAsLong(DType.FLOAT32),
+          weights.applyAsLong(DType.BFLOAT16),
+          weights.applyAsLong(DType.INT8),
+          weights.applyAsLong(DType.INT4),
+          drawingCache.applyAsLong(wide),
+          drawingCache.applyAsLong(narrow),
+          contextCache.applyAsLong(wide),
+          contextCache.applyAsLong(narrow));
+    }
+  }
 
   /**
    * Numbers that one decode step reads from memory.

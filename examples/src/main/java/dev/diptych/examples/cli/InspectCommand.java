@@ -89,8 +89,15 @@ final class InspectCommand implements Callable<Integer> {
 
   private void print(CheckpointSummary.Memory memory) {
     console.out().println();
-    console.out().println("memory                           float32      bfloat16");
-    row("weights", memory.weightsFloat32(), memory.weightsBfloat16());
+    console
+        .out()
+        .println("memory                           float32      bfloat16          int8          int4");
+    row(
+        "weights",
+        memory.weightsFloat32(),
+        memory.weightsBfloat16(),
+        memory.weightsInt8(),
+        memory.weightsInt4());
     row("cache of a guided drawing", memory.drawingCacheFloat32(), memory.drawingCacheBfloat16());
     row("cache of a full context", memory.contextCacheFloat32(), memory.contextCacheBfloat16());
   }
@@ -122,11 +129,22 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private void row(String name, long float32, long bfloat16) {
+    // Integers are of weights alone.
+    row(name, float32, bfloat16, bfloat16, bfloat16);
+  }
+
+  private void row(String name, long float32, long bfloat16, long int8, long int4) {
     console
         .out()
         .println(
             String.format(
-                Locale.ROOT, "%-26s %13s %13s", name, megabytes(float32), megabytes(bfloat16)));
+                Locale.ROOT,
+                "%-26s %13s %13s %13s %13s",
+                name,
+                megabytes(float32),
+                megabytes(bfloat16),
+                megabytes(int8),
+                megabytes(int4)));
   }
 
   private static String types(CheckpointSummary.Part part) {
@@ -176,6 +194,8 @@ final class InspectCommand implements Callable<Integer> {
     JsonObject json = new JsonObject();
     json.addProperty("weightsFloat32", memory.weightsFloat32());
     json.addProperty("weightsBfloat16", memory.weightsBfloat16());
+    json.addProperty("weightsInt8", memory.weightsInt8());
+    json.addProperty("weightsInt4", memory.weightsInt4());
     json.addProperty("drawingCacheFloat32", memory.drawingCacheFloat32());
     json.addProperty("drawingCacheBfloat16", memory.drawingCacheBfloat16());
     json.addProperty("contextCacheFloat32", memory.contextCacheFloat32());

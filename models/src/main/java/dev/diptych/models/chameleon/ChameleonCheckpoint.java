@@ -1,7 +1,6 @@
 package dev.diptych.models.chameleon;
 
 import dev.diptych.core.CheckpointException;
-import dev.diptych.core.DType;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.engine.OnnxExport;
@@ -12,6 +11,7 @@ import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.models.discrete.DiscreteTransformer;
 import dev.diptych.models.discrete.TransformerConfig;
 import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.file.Path;
@@ -50,15 +50,14 @@ public final class ChameleonCheckpoint {
         coder = bytes(VqImageTokenizer.graph(vq));
         coder += vq.hasDecoder() ? bytes(VqImageDecoder.graph(vq)) : 0;
       }
+      long coderBytes = coder;
       long drawing = CONTEXTS * ((long) codes + PROMPT_TOKENS);
       CheckpointSummary.Memory memory =
-          new CheckpointSummary.Memory(
-              WeightLoader.bytes(slices, DType.FLOAT32) + coder,
-              WeightLoader.bytes(slices, DType.BFLOAT16) + coder,
-              c.cacheBytes(drawing, 4),
-              c.cacheBytes(drawing, 2),
-              c.cacheBytes(c.maxPositionEmbeddings(), 4),
-              c.cacheBytes(c.maxPositionEmbeddings(), 2));
+          CheckpointSummary.Memory.of(
+              dtype ->
+                  WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises) + coderBytes,
+              bytes -> c.cacheBytes(drawing, bytes),
+              bytes -> c.cacheBytes(c.maxPositionEmbeddings(), bytes));
       return CheckpointSummary.of(files.checkpoint(), "chameleon")
           .with(layout(files), sizes(files, codes), weights.report(), memory, step(files));
     }

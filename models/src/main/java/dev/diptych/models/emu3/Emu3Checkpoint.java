@@ -1,6 +1,5 @@
 package dev.diptych.models.emu3;
 
-import dev.diptych.core.DType;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxWeights;
@@ -8,6 +7,7 @@ import dev.diptych.core.engine.WeightLoader;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.Emu3ImageDecoder;
+import dev.diptych.models.discrete.DiscreteTransformer;
 import dev.diptych.models.discrete.TransformerConfig;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -38,13 +38,10 @@ public final class Emu3Checkpoint {
       TransformerConfig c = config.transformer();
       long drawing = CONTEXTS * (pictureTokens(config) + PROMPT_TOKENS);
       CheckpointSummary.Memory memory =
-          new CheckpointSummary.Memory(
-              WeightLoader.bytes(slices, DType.FLOAT32) + coder,
-              WeightLoader.bytes(slices, DType.BFLOAT16) + coder,
-              c.cacheBytes(drawing, 4),
-              c.cacheBytes(drawing, 2),
-              c.cacheBytes(c.maxPositionEmbeddings(), 4),
-              c.cacheBytes(c.maxPositionEmbeddings(), 2));
+          CheckpointSummary.Memory.of(
+              dtype -> WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises) + coder,
+              bytes -> c.cacheBytes(drawing, bytes),
+              bytes -> c.cacheBytes(c.maxPositionEmbeddings(), bytes));
       String does = Emu3Variant.of(folder, files.generationConfig()).does();
       return CheckpointSummary.of(files.checkpoint(), "emu3")
           .with("HF-native, " + does, sizes(config), weights.report(), memory, step(config));

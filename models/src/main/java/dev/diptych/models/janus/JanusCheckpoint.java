@@ -1,6 +1,5 @@
 package dev.diptych.models.janus;
 
-import dev.diptych.core.DType;
 import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxGraph;
 import dev.diptych.core.engine.OnnxWeights;
@@ -46,13 +45,10 @@ public final class JanusCheckpoint {
     long drawing = 2L * (config.imageTokens() + PROMPT_TOKENS);
     long context = config.text().maxPositionEmbeddings();
     CheckpointSummary.Memory memory =
-        new CheckpointSummary.Memory(
-            WeightLoader.bytes(slices, DType.FLOAT32) + decoder,
-            WeightLoader.bytes(slices, DType.BFLOAT16) + decoder,
-            cacheBytes(config, drawing, 4),
-            cacheBytes(config, drawing, 2),
-            cacheBytes(config, context, 4),
-            cacheBytes(config, context, 2));
+        CheckpointSummary.Memory.of(
+            dtype -> WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoder,
+            bytes -> cacheBytes(config, drawing, bytes),
+            bytes -> cacheBytes(config, context, bytes));
     return CheckpointSummary.of(checkpoint, json.string("model_type"))
         .with(
             config.layout() == JanusConfig.Layout.HF ? "HF-native" : "original (deepseek-ai)",
