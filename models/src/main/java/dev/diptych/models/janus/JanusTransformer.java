@@ -25,6 +25,7 @@ final class JanusTransformer implements AutoCloseable {
           "core/nn/rope",
           "core/nn/mask",
           "core/nn/attention",
+          "core/nn/siglip",
           "core/nn/sampling");
 
   private final JanusConfig config;

@@ -12,25 +12,6 @@ class JanusTransformer(Module):
             i += 1
         return x
 
-    def vision_block(self, x: Tensor, w: Dict[str, Tensor], p: str, head_dim: int,
-            eps: float) -> Tensor:
-        # x: [N, P, D] -> [N, P, D]; SigLIP: pre-norm, biases, GELU (erf)
-        h = __torch__.core.nn.norm.layer_norm(x, w[p + "layer_norm1.weight"],
-                w[p + "layer_norm1.bias"], eps)
-        a = p + "self_attn."
-        q = torch.linear(h, w[a + "q_proj.weight"], w.get(a + "q_proj.bias"))
-        k = torch.linear(h, w[a + "k_proj.weight"], w.get(a + "k_proj.bias"))
-        v = torch.linear(h, w[a + "v_proj.weight"], w.get(a + "v_proj.bias"))
-        q = __torch__.core.nn.attention.split_heads(q, head_dim)
-        k = __torch__.core.nn.attention.split_heads(k, head_dim)
-        v = __torch__.core.nn.attention.split_heads(v, head_dim)
-        h = __torch__.core.nn.attention.merge_heads(__torch__.core.nn.attention.attend_all(q, k, v))
-        x = x + torch.linear(h, w[a + "projection_layer.weight"], w[a + "projection_layer.bias"])
-        h = __torch__.core.nn.norm.layer_norm(x, w[p + "layer_norm2.weight"],
-                w[p + "layer_norm2.bias"], eps)
-        h = torch.gelu(torch.linear(h, w[p + "mlp.fc1.weight"], w[p + "mlp.fc1.bias"]))
-        return x + torch.linear(h, w[p + "mlp.fc2.weight"], w[p + "mlp.fc2.bias"])
-
     def decoder_layer(self, h: Tensor, w: Dict[str, Tensor], p: str, keys: Tensor, values: Tensor,
             rope: Tensor, pos: int, head_dim: int, eps: float) -> Tensor:
         # h: [B, T, D] -> [B, T, D]; Llama: RMSNorm, rotary attention, SwiGLU
@@ -112,15 +93,8 @@ class JanusTransformer(Module):
     def vision_model(self, pixels: Tensor, head_dim: int, layers: int, eps: float, w: Dict[str,
             Tensor]) -> Tensor:
         # pixels: [N, 3, Y, X] float32 -> [N, P, Dv] tokens after the final norm
-        p = "model.vision_model."
-        patch = w[p + "embeddings.patch_embedding.weight"]
-        x = torch.conv2d(pixels.type_as(patch), patch, w[p + "embeddings.patch_embedding.bias"],
-                [patch.shape[2], patch.shape[3]])
-        x = x.flatten(2).transpose(1, 2) + w[p + "embeddings.position_embedding.weight"]
-        for i in range(layers):
-            x = self.vision_block(x, w, p + "encoder.layers." + str(i) + ".", head_dim, eps)
-        return __torch__.core.nn.norm.layer_norm(x, w[p + "post_layernorm.weight"],
-                w[p + "post_layernorm.bias"], eps)
+        return __torch__.core.nn.siglip.tower(pixels, w, "model.vision_model.", "projection_layer",
+                layers, head_dim, eps, False)
 
     def encode_images(self, pixels: Tensor, head_dim: int, layers: int, eps: float, w: Dict[str,
             Tensor]) -> Tensor:
