@@ -20,7 +20,10 @@ class HouseTest {
   private static final Pattern IMPORT =
       Pattern.compile("^import (?:static )?([\\w.]+)", Pattern.MULTILINE);
   private static final List<String> SHARED_MODELS =
-      List.of("dev.diptych.models.discrete.", "dev.diptych.models.denoising.");
+      List.of(
+          "dev.diptych.models.deepseek.",
+          "dev.diptych.models.discrete.",
+          "dev.diptych.models.denoising.");
   private static final Map<String, List<String>> MAY_KNOW =
       Map.of(
           "core", List.of("dev.diptych.core"),

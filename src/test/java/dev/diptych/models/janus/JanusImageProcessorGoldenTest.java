@@ -8,6 +8,7 @@ import com.google.gson.JsonObject;
 import dev.diptych.core.Image;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
+import dev.diptych.models.deepseek.ChatImageProcessor;
 import dev.diptych.testing.Golden;
 import java.nio.file.Path;
 import java.util.List;
@@ -19,7 +20,7 @@ class JanusImageProcessorGoldenTest {
   @ParameterizedTest
   @CsvSource({"hf, 40", "original/janus-1.3b, 48"})
   void everyPictureIsEqualToTheLastBit(String layout, int side) {
-    JanusImageProcessor processor = processor(layout);
+    ChatImageProcessor processor = processor(layout);
     try (Golden golden = Golden.open("janus/" + layout + "/preprocess")) {
       float[] table = golden.floats("table");
       JsonArray pictures =
@@ -51,19 +52,21 @@ class JanusImageProcessorGoldenTest {
       int width = row.get(0).getAsInt();
       int height = row.get(1).getAsInt();
 
-      assertThat(JanusImageProcessor.resized(width, height, 384, 14, truncates))
+      assertThat(ChatImageProcessor.resized(width, height, 384, 14, truncates))
           .as("%d x %d", width, height)
           .containsExactly(row.get(2).getAsInt(), row.get(3).getAsInt());
     }
   }
 
-  private static JanusImageProcessor processor(String layout) {
+  private static ChatImageProcessor processor(String layout) {
     Path folder = TinyJanus.checkpoint(layout);
     try (Checkpoint checkpoint = Checkpoint.open(folder)) {
       JanusConfig config =
           JanusConfig.read(JsonMap.read(folder.resolve("config.json"), 1 << 20), checkpoint);
-      return JanusImageProcessor.read(
-          JsonMap.read(folder.resolve("preprocessor_config.json"), 1 << 20), config);
+      return ChatImageProcessor.read(
+          JsonMap.read(folder.resolve("preprocessor_config.json"), 1 << 20),
+          config.vision().imageSize(),
+          config.layout().template());
     }
   }
 }

@@ -14,6 +14,7 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.core.engine.Value;
 import dev.diptych.models.ModelContract;
+import dev.diptych.models.deepseek.ChatPrompt;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
@@ -70,7 +71,7 @@ class JanusSessionTest extends ModelContract {
       List<Integer> ids, List<Image> images, int tokens) {
     List<Integer> all = new ArrayList<>(ids);
     List<Integer> answer = new ArrayList<>();
-    int placeholder = janus().tokenizer().controlId(JanusPrompt.IMAGE_PLACEHOLDER);
+    int placeholder = janus().tokenizer().controlId(ChatPrompt.IMAGE_PLACEHOLDER);
     GenerationOptions greedy = GenerationOptions.builder().greedy(true).build();
     JanusTransformer t = janus().transformer();
     int[] positions =

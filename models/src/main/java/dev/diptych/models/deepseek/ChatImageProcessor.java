@@ -1,4 +1,4 @@
-package dev.diptych.models.janus;
+package dev.diptych.models.deepseek;
 
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.Image;
@@ -17,7 +17,7 @@ import java.util.List;
  * {@code VLMImageProcessor} (deepseek-ai/Janus@1daa72f) and {@code JanusImageProcessorPil}
  * (huggingface/transformers v5.18.0) use them; the two round the shorter side differently.
  */
-final class JanusImageProcessor {
+public final class ChatImageProcessor {
   private final int side;
   private final int minSize;
   private final boolean truncates;
@@ -27,7 +27,7 @@ final class JanusImageProcessor {
   private final float[] mean;
   private final float[] std;
 
-  private JanusImageProcessor(
+  private ChatImageProcessor(
       int side,
       int minSize,
       boolean truncates,
@@ -49,11 +49,12 @@ final class JanusImageProcessor {
   /**
    * Reads preprocessor_config.json.
    *
+   * @param side pixels across what the vision tower reads
+   * @param template whose processor it is
    * @throws CheckpointException if it does not fit the vision tower
    */
-  static JanusImageProcessor read(JsonMap json, JanusConfig config) {
-    boolean original = config.layout() == JanusConfig.Layout.ORIGINAL;
-    int side = config.vision().imageSize();
+  public static ChatImageProcessor read(JsonMap json, int side, ChatPrompt.Template template) {
+    boolean original = template == ChatPrompt.Template.ORIGINAL;
     int asked =
         json.has("size") && json.kind("size") == JsonMap.Kind.OBJECT
             ? json.object("size").integerOr("height", side, 1, 1 << 16)
@@ -75,7 +76,7 @@ final class JanusImageProcessor {
       }
       Arrays.setAll(background, c -> Math.toIntExact(colour.get(c)));
     }
-    return new JanusImageProcessor(
+    return new ChatImageProcessor(
         side,
         // A longer side than the tower's could not be padded to it.
         json.integerOr("min_size", Math.min(14, side), 1, side),
@@ -121,7 +122,7 @@ final class JanusImageProcessor {
   }
 
   /** {@return the picture's width and height before it is padded} */
-  static int[] resized(int width, int height, int side, int minSize, boolean truncates) {
+  public static int[] resized(int width, int height, int side, int minSize, boolean truncates) {
     int longest = Math.max(width, height);
     return new int[] {
       shorten(width, longest, side, minSize, truncates),
@@ -138,7 +139,7 @@ final class JanusImageProcessor {
   }
 
   /** {@return the resized and padded picture, a square of the tower's side} */
-  Image canvas(Image image) {
+  public Image canvas(Image image) {
     int[] size = resized(image.width(), image.height(), side, minSize, truncates);
     Image small = PillowResize.resize(image, size[0], size[1], filter);
     return ImageOps.padToSquare(small, background[0], background[1], background[2]);
@@ -149,7 +150,7 @@ final class JanusImageProcessor {
    *
    * @return [N, 3, Y, X] float32, normalised
    */
-  float[] pixelValues(List<Image> images) {
+  public float[] pixelValues(List<Image> images) {
     int each = 3 * side * side;
     float[] values = new float[Math.multiplyExact(images.size(), each)];
     for (int n = 0; n < images.size(); n++) {

@@ -1,4 +1,4 @@
-package dev.diptych.models.janus;
+package dev.diptych.models.deepseek;
 
 import dev.diptych.core.Part;
 import dev.diptych.tokenizers.TextTokenizer;
@@ -9,29 +9,43 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Turns what a user says into the token ids that Janus was trained on: the chat template of the
- * HF-native layout (huggingface/transformers v5.18.0, models/janus) and the "deepseek" conversation
- * of the original (deepseek-ai/Janus@1daa72f, janus/utils/conversation.py). Control tokens are put
- * in by id; the user's text is encoded as text, whatever it says.
+ * Turns what a user says into the token ids that Janus and JanusFlow were trained on: the chat
+ * template of the HF-native layout (huggingface/transformers v5.18.0, models/janus) and the
+ * "deepseek" conversation of the original (deepseek-ai/Janus@1daa72f, janus/utils/conversation.py).
+ * Control tokens are put in by id; the user's text is encoded as text, whatever it says.
  */
-final class JanusPrompt {
-  static final String BOS = "<｜begin▁of▁sentence｜>";
-  static final String EOS = "<｜end▁of▁sentence｜>";
-  static final String PAD = "<｜▁pad▁｜>";
-  static final String BEGIN_OF_IMAGE = "<begin_of_image>";
-  static final String END_OF_IMAGE = "<end_of_image>";
-  static final String IMAGE_PLACEHOLDER = "<image_placeholder>";
+public final class ChatPrompt {
+  /** Begins every sequence. */
+  public static final String BOS = "<｜begin▁of▁sentence｜>";
+  /** Ends every answer. */
+  public static final String EOS = "<｜end▁of▁sentence｜>";
+  /** Fills the rows of the unconditional prompt. */
+  public static final String PAD = "<｜▁pad▁｜>";
+  /** Begins a picture. */
+  public static final String BEGIN_OF_IMAGE = "<begin_of_image>";
+  /** Ends a picture. */
+  public static final String END_OF_IMAGE = "<end_of_image>";
+  /** Stands where a token of a picture is put in. */
+  public static final String IMAGE_PLACEHOLDER = "<image_placeholder>";
   // The published sentence, word for word: the model was trained behind it.
   private static final String SYSTEM =
       "You are a helpful language and vision assistant. You are able to understand the visual"
           + " content that the user provides, and assist the user with a variety of tasks using"
           + " natural language.";
 
+  /** Whose way of laying out a turn is followed. */
+  public enum Template {
+    /** The chat template of the HF-native layout. */
+    HF,
+    /** The "deepseek" conversation of the original. */
+    ORIGINAL
+  }
+
   /** How the two who speak are named. */
-  enum Roles {
+  public enum Roles {
     /** Janus-Pro: control tokens. */
     TOKENS("<|User|>", "<|Assistant|>"),
-    /** Janus-1.3B: words. */
+    /** Janus-1.3B and JanusFlow-1.3B: words. */
     PLAIN("User", "Assistant");
 
     private final String user;
@@ -47,7 +61,7 @@ final class JanusPrompt {
   private final int imageTokens;
   private final boolean system;
   private final Roles roles;
-  private final JanusConfig.Layout layout;
+  private final Template template;
   private final int bos;
   private final int eos;
   private final int pad;
@@ -61,19 +75,19 @@ final class JanusPrompt {
    * @param imageTokens placeholders of one picture
    * @param system whether a conversation begins with the published system sentence
    * @param roles how the two who speak are named
-   * @param layout whose way of laying out a turn is followed
+   * @param template whose way of laying out a turn is followed
    */
-  JanusPrompt(
+  public ChatPrompt(
       TextTokenizer tokenizer,
       int imageTokens,
       boolean system,
       Roles roles,
-      JanusConfig.Layout layout) {
+      Template template) {
     this.tokenizer = tokenizer;
     this.imageTokens = imageTokens;
     this.system = system;
     this.roles = roles;
-    this.layout = layout;
+    this.template = template;
     this.bos = tokenizer.controlId(BOS);
     this.eos = tokenizer.controlId(EOS);
     this.pad = tokenizer.controlId(PAD);
@@ -88,10 +102,10 @@ final class JanusPrompt {
    * @param ids with every picture as BOI, P placeholders, EOI
    * @param imagePositions where in the ids the placeholders are
    */
-  record Encoded(int[] ids, int[] imagePositions) {}
+  public record Encoded(int[] ids, int[] imagePositions) {}
 
   /** {@return the id that ends an answer} */
-  int eos() {
+  public int eos() {
     return eos;
   }
 
@@ -101,7 +115,7 @@ final class JanusPrompt {
    * @param first whether it is the conversation's first; a later one follows the EOS of the answer
    *     before it
    */
-  Encoded understanding(List<Part> parts, boolean first) {
+  public Encoded understanding(List<Part> parts, boolean first) {
     Ids ids = new Ids();
     if (first) {
       ids.control(bos);
@@ -116,7 +130,7 @@ final class JanusPrompt {
   private void turn(Ids ids, List<Part> parts) {
     List<String> content = content(parts);
     // The original writes an empty turn as its role alone.
-    boolean silent = layout == JanusConfig.Layout.ORIGINAL && content.isEmpty();
+    boolean silent = template == Template.ORIGINAL && content.isEmpty();
     ids.role(roles.user);
     ids.text(silent ? ":" : ": ");
     for (String piece : content) {
@@ -138,7 +152,7 @@ final class JanusPrompt {
    */
   private List<String> content(List<Part> parts) {
     List<String> content = new ArrayList<>();
-    boolean original = layout == JanusConfig.Layout.ORIGINAL;
+    boolean original = template == Template.ORIGINAL;
     for (int i = 0; i < parts.size(); i++) {
       boolean first = i == 0;
       boolean last = i == parts.size() - 1;
@@ -205,17 +219,22 @@ final class JanusPrompt {
     return Character.isWhitespace(c) || Character.isSpaceChar(c) || c == '\u0085';
   }
 
-  /** {@return what precedes the codes of a picture: no system sentence, BOI at the end} */
-  int[] drawing(List<Part> parts) {
+  /** {@return what precedes a drawing: no system sentence, BOI at the end} */
+  public int[] drawing(List<Part> parts) {
+    return drawing(parts, beginOfImage);
+  }
+
+  /** {@return what precedes a drawing: no system sentence, another control token at the end} */
+  public int[] drawing(List<Part> parts, int last) {
     Ids ids = new Ids();
     ids.control(bos);
     turn(ids, parts);
-    ids.control(beginOfImage);
+    ids.control(last);
     return ids.encoded().ids();
   }
 
-  /** {@return the prompt without its words: pads between BOS and BOI; they are attended to} */
-  int[] unconditional(int[] ids) {
+  /** {@return the prompt without its words: pads between its first token and its last} */
+  public int[] unconditional(int[] ids) {
     int[] row = new int[ids.length];
     Arrays.fill(row, pad);
     row[0] = ids[0];

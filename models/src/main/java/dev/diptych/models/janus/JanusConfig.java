@@ -5,6 +5,8 @@ import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
+import dev.diptych.models.deepseek.ChatPrompt;
+import dev.diptych.models.deepseek.TimmSiglip;
 import java.util.List;
 import java.util.Optional;
 
@@ -29,12 +31,20 @@ record JanusConfig(
     Generation generation,
     Optional<JsonMap> vq) {
 
+  /** What stands before the vision tower's tensors in the original layout. */
+  static final String TOWER = "vision_model.vision_tower.";
+
   /** The two published layouts. */
   enum Layout {
     /** {@code JanusForConditionalGeneration} of transformers. */
     HF,
     /** {@code MultiModalityCausalLM} of deepseek-ai/Janus. */
-    ORIGINAL
+    ORIGINAL;
+
+    /** {@return whose way of laying out a turn and of preparing a picture goes with it} */
+    ChatPrompt.Template template() {
+      return this == HF ? ChatPrompt.Template.HF : ChatPrompt.Template.ORIGINAL;
+    }
   }
 
   /** Llama. */
@@ -147,57 +157,29 @@ record JanusConfig(
           json.integerOr("depth", 2, 1, 64) - 1);
     }
 
-    /** SigLIP as timm names it: every size but the number of heads shows in the shapes. */
+    /** The tower of the original layout, with the linears that follow it. */
     static Vision infer(JsonMap params, Checkpoint checkpoint) {
-      String tower = "vision_model.vision_tower.";
-      List<Long> patch = checkpoint.spec(tower + "patch_embed.proj.weight").shape();
-      List<Long> fc1 = checkpoint.spec(tower + "blocks.0.mlp.fc1.weight").shape();
-      if (patch.size() != 4 || fc1.size() != 2) {
-        throw new CheckpointException(
-            "Cannot read the sizes of the vision tower off its tensors\n  expected"
-                + " patch_embed.proj.weight [D, 3, Y, X] and blocks.0.mlp.fc1.weight [F, D]\n"
-                + "  found    "
-                + patch
-                + " and "
-                + fc1);
-      }
-      int hidden = Math.toIntExact(patch.get(0));
-      if (hidden % HEAD_DIM != 0) {
-        throw new UnsupportedModelException(
-            "The vision tower is "
-                + hidden
-                + " wide; expected a multiple of "
-                + HEAD_DIM
-                + ", the head width of every SigLIP in this layout");
-      }
-      if (!params.stringOr("select_feature", "same").equals("same")) {
-        throw unsupported(params, "select_feature", params.string("select_feature"), "same");
-      }
-      if (params.integerOr("select_layer", -1, -4096, 4096) != -1) {
-        throw params.refuse("select_layer", "-1, the last layer");
-      }
-      int layers = 0;
-      while (checkpoint.names().contains(tower + "blocks." + layers + ".norm1.weight")) {
-        layers++;
-      }
+      TimmSiglip tower = TimmSiglip.infer(params, checkpoint, TOWER);
       int aligner = 0;
       while (checkpoint.names().contains("aligner.layers." + 2 * (aligner + 1) + ".weight")) {
         aligner++;
       }
       return new Vision(
-          params.integerOr("image_size", 384, 1, 1 << 16),
-          Math.toIntExact(patch.get(2)),
-          hidden,
-          layers,
-          hidden / HEAD_DIM,
-          Math.toIntExact(fc1.get(0)),
+          tower.imageSize(),
+          tower.patchSize(),
+          tower.hiddenSize(),
+          tower.numHiddenLayers(),
+          tower.hiddenSize() / tower.headDim(),
+          tower.intermediateSize(),
           true,
-          1e-6,
+          TimmSiglip.LAYER_NORM_EPS,
           aligner);
     }
 
-    // SigLIP-B, -L and -SO400M/14 in janus/models/siglip_vit.py: width / heads
-    private static final int HEAD_DIM = 64;
+    TimmSiglip timm() {
+      return new TimmSiglip(
+          imageSize, patchSize, hiddenSize, numHiddenLayers, intermediateSize);
+    }
   }
 
   /**

@@ -22,6 +22,8 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.models.deepseek.ChatImageProcessor;
+import dev.diptych.models.deepseek.ChatPrompt;
 import dev.diptych.tokenizers.TextTokenizer;
 import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.file.Files;
@@ -50,8 +52,8 @@ public final class JanusModel implements UnifiedModel {
   private final DType dtype;
   private final LoadOptions options;
   private final TextTokenizer tokenizer;
-  private final JanusPrompt prompt;
-  private final JanusImageProcessor imageProcessor;
+  private final ChatPrompt prompt;
+  private final ChatImageProcessor imageProcessor;
   private final JanusTransformer transformer;
   private final Checkpoint checkpoint;
   private final String vqPrefix;
@@ -72,19 +74,22 @@ public final class JanusModel implements UnifiedModel {
     Checkpoint checkpoint = scope.add(Checkpoint.open(folder));
     this.config = JanusConfig.read(json, checkpoint);
     this.imageProcessor =
-        JanusImageProcessor.read(optional(folder, "preprocessor_config.json"), config);
+        ChatImageProcessor.read(
+            optional(folder, "preprocessor_config.json"),
+            config.vision().imageSize(),
+            config.layout().template());
     this.generationConfig = optional(folder, "generation_config.json");
     this.tokenizer = scope.add(TextTokenizer.load(folder));
     requireVocabulary();
     this.prompt =
-        new JanusPrompt(
+        new ChatPrompt(
             tokenizer,
             config.imageTokens(),
             optional(folder, "processor_config.json")
                 .boolOr(
                     "use_default_system_prompt", config.layout() == JanusConfig.Layout.ORIGINAL),
             roles(folder),
-            config.layout());
+            config.layout().template());
 
     Weights weights = Weights.of(checkpoint);
     Map<String, WeightLoader.Slice> slices = JanusWeights.bind(weights, config);
@@ -158,13 +163,13 @@ public final class JanusModel implements UnifiedModel {
    * Janus-1.3B was trained with the roles as words, Janus-Pro as tokens, and nothing inside the
    * published files tells the two apart: the name does.
    */
-  private JanusPrompt.Roles roles(Path folder) {
+  private ChatPrompt.Roles roles(Path folder) {
     boolean words =
         config.layout() == JanusConfig.Layout.ORIGINAL
             && folder.toAbsolutePath().toString().toLowerCase(Locale.ROOT).contains("janus-1.3b");
     return words || tokenizer.findControl("<|User|>").isEmpty()
-        ? JanusPrompt.Roles.PLAIN
-        : JanusPrompt.Roles.TOKENS;
+        ? ChatPrompt.Roles.PLAIN
+        : ChatPrompt.Roles.TOKENS;
   }
 
   private static JsonMap optional(Path folder, String file) {
@@ -253,11 +258,11 @@ public final class JanusModel implements UnifiedModel {
     return tokenizer;
   }
 
-  JanusPrompt prompt() {
+  ChatPrompt prompt() {
     return prompt;
   }
 
-  JanusImageProcessor imageProcessor() {
+  ChatImageProcessor imageProcessor() {
     return imageProcessor;
   }
 

@@ -14,6 +14,7 @@ import dev.diptych.core.Session;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.models.deepseek.ChatPrompt;
 import dev.diptych.tokenizers.TextTokenizer;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -47,7 +48,7 @@ final class JanusSession extends Session {
   }
 
   private GenerationResult answer(GenerationRun run) {
-    JanusPrompt.Encoded turn =
+    ChatPrompt.Encoded turn =
         model.prompt().understanding(run.request().parts(), length == 0 && unread.isEmpty());
     int[] ids =
         IntStream.concat(unread.stream().mapToInt(i -> i), Arrays.stream(turn.ids())).toArray();
@@ -72,7 +73,7 @@ final class JanusSession extends Session {
     }
   }
 
-  private Value embed(GenerationRun run, Scope scope, JanusPrompt.Encoded turn, int[] ids) {
+  private Value embed(GenerationRun run, Scope scope, ChatPrompt.Encoded turn, int[] ids) {
     JanusTransformer transformer = model.transformer();
     Value embeds = scope.add(transformer.embedTokens(ids, 1));
     List<Image> images =

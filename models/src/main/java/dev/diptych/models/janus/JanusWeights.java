@@ -1,7 +1,6 @@
 package dev.diptych.models.janus;
 
 import dev.diptych.core.engine.WeightLoader.Slice;
-import dev.diptych.core.weights.TensorSpec;
 import dev.diptych.core.weights.Weights;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,53 +37,34 @@ final class JanusWeights {
 
   private void vision() {
     JanusConfig.Vision c = config.vision();
+    String p = "model.vision_model.";
+    String out = "projection_layer";
+    if (!hf()) {
+      c.timm().bind(weights, JanusConfig.TOWER, p, out, slices);
+      return;
+    }
     long d = c.hiddenSize();
     long f = c.intermediateSize();
     long patch = c.patchSize();
-    String p = "model.vision_model.";
-    String tower = "vision_model.vision_tower.";
-    bind(p + "embeddings.patch_embedding.weight", tower + "patch_embed.proj.weight", d, 3, patch, patch);
-    bind(p + "embeddings.patch_embedding.bias", tower + "patch_embed.proj.bias", d);
-    if (hf()) {
-      bind(p + "embeddings.position_embedding.weight", "", c.patches(), d);
-    } else {
-      TensorSpec positions = weights.require(tower + "pos_embed", 1, c.patches(), d);
-      slices.put(p + "embeddings.position_embedding.weight", Slice.of(positions));
-    }
+    bind(p + "embeddings.patch_embedding.weight", "", d, 3, patch, patch);
+    bind(p + "embeddings.patch_embedding.bias", "", d);
+    bind(p + "embeddings.position_embedding.weight", "", c.patches(), d);
     for (int i = 0; i < c.numHiddenLayers(); i++) {
       String layer = p + "encoder.layers." + i + ".";
-      String block = tower + "blocks." + i + ".";
-      norm(layer + "layer_norm1", block + "norm1", d);
-      attention(layer + "self_attn.", block + "attn.", d);
-      linear(layer + "self_attn.projection_layer", block + "attn.proj", d, d);
-      norm(layer + "layer_norm2", block + "norm2", d);
-      linear(layer + "mlp.fc1", block + "mlp.fc1", f, d);
-      linear(layer + "mlp.fc2", block + "mlp.fc2", d, f);
-    }
-    norm(p + "post_layernorm", tower + "norm", d);
-    weights.ignore(tower + "attn_pool.*", "the pooling head; Janus reads the tokens before it");
-    weights.ignore(p + "embeddings.position_ids", "0 to P-1, known without it");
-  }
-
-  /** Three linears, or the rows of one fused linear: queries, keys, values. */
-  private void attention(String layer, String block, long d) {
-    List<String> names = List.of("q_proj", "k_proj", "v_proj");
-    if (hf()) {
-      for (String name : names) {
-        bind(layer + name + ".weight", "", d, d);
-        if (config.vision().attentionBias()) {
-          bind(layer + name + ".bias", "", d);
+      norm(layer + "layer_norm1", d);
+      for (String name : List.of("q_proj", "k_proj", "v_proj")) {
+        bind(layer + "self_attn." + name + ".weight", "", d, d);
+        if (c.attentionBias()) {
+          bind(layer + "self_attn." + name + ".bias", "", d);
         }
       }
-      return;
+      linear(layer + "self_attn." + out, "", d, d);
+      norm(layer + "layer_norm2", d);
+      linear(layer + "mlp.fc1", "", f, d);
+      linear(layer + "mlp.fc2", "", d, f);
     }
-    TensorSpec weight = weights.require(block + "qkv.weight", 3 * d, d);
-    TensorSpec bias = weights.require(block + "qkv.bias", 3 * d);
-    for (int i = 0; i < 3; i++) {
-      slices.put(
-          layer + names.get(i) + ".weight", new Slice(weight.name(), i * d, List.of(d, d)));
-      slices.put(layer + names.get(i) + ".bias", new Slice(bias.name(), i * d, List.of(d)));
-    }
+    norm(p + "post_layernorm", d);
+    weights.ignore(p + "embeddings.position_ids", "0 to P-1, known without it");
   }
 
   private void aligner() {
@@ -153,9 +133,9 @@ final class JanusWeights {
     }
   }
 
-  private void norm(String hf, String original, long d) {
-    bind(hf + ".weight", original + ".weight", d);
-    bind(hf + ".bias", original + ".bias", d);
+  private void norm(String hf, long d) {
+    bind(hf + ".weight", "", d);
+    bind(hf + ".bias", "", d);
   }
 
   private void linear(String hf, String original, long outputs, long inputs) {

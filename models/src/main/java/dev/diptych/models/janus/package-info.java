@@ -3,8 +3,8 @@
  *
  * <p><b>Where to look.</b> {@code JanusModel} is the model; {@code JanusSession} a conversation;
  * {@code JanusDrawer} the drawing loop; {@code JanusTransformer} with its script the neural part;
- * {@code JanusConfig}, {@code JanusWeights} and {@code JanusVq} the files; {@code JanusPrompt} and
- * {@code JanusImageProcessor} what goes in.
+ * {@code JanusConfig} and {@code JanusWeights} the files. What goes in is {@code ChatPrompt} and
+ * {@code ChatImageProcessor} of {@code models.deepseek}.
  *
  * <p><b>Decisions.</b> One script with the HF-native names serves both layouts: the original's names
  * are turned into them where they are bound, and its fused attention weights are read as row slices.
