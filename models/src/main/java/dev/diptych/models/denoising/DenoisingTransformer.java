@@ -27,6 +27,7 @@ public final class DenoisingTransformer implements AutoCloseable {
           "core/nn/rope",
           "core/nn/mask",
           "core/nn/attention",
+          "core/nn/siglip",
           "core/nn/sampling",
           "core/nn/diffusion",
           "models/denoising/decoder");
