@@ -1,5 +1,6 @@
 package dev.diptych.examples.world;
 
+import dev.diptych.examples.world.Edit.Change;
 import dev.diptych.examples.world.Scene.Colour;
 import dev.diptych.examples.world.Scene.Kind;
 import dev.diptych.examples.world.Scene.Relation;
@@ -10,7 +11,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 
-/** Scenes and stories by seed, and the rule that keeps a fifth of the combinations out of training. */
+/**
+ * Scenes, stories and edits by seed, and the rule that keeps a fifth of the combinations out of
+ * training.
+ */
 public final class PictureWorld {
   /** Width and height of every picture, in pixels. */
   public static final int SIDE = 64;
@@ -78,6 +82,62 @@ public final class PictureWorld {
       }
     }
     return found;
+  }
+
+  /**
+   * The first edits of a seed that are, or are not, held out of training.
+   *
+   * @param count at least 0
+   */
+  public static List<Edit> edits(long seed, int count, boolean heldOut) {
+    Random random = new Random(seed);
+    List<Edit> found = new ArrayList<>(count);
+    while (found.size() < count) {
+      Scene scene = scene(random);
+      int which = random.nextInt(scene.things().size());
+      double kind = random.nextDouble();
+      Change change =
+          scene.relation() != null && kind >= 0.8
+              ? Change.ADD
+              : scene.relation() != null && kind >= 0.55 ? Change.REMOVE : attribute(random);
+      boolean named = change == Change.ADD || Edit.reference(scene, which).isPresent();
+      if (named) {
+        Edit edit = edit(change, scene, which, random);
+        if (edit.isHeldOut() == heldOut) {
+          found.add(edit);
+        }
+      }
+    }
+    return found;
+  }
+
+  private static Change attribute(Random random) {
+    return List.of(Change.COLOUR, Change.COLOUR, Change.SHAPE, Change.SIZE).get(random.nextInt(4));
+  }
+
+  private static Edit edit(Change change, Scene scene, int which, Random random) {
+    if (change == Change.ADD || change == Change.REMOVE) {
+      Scene alone = new Scene(List.of(scene.things().get(1 - which)), null);
+      return change == Change.ADD
+          ? new Edit(change, alone, scene, which)
+          : new Edit(change, scene, alone, which);
+    }
+    Thing thing = scene.things().get(which);
+    Kind kind = thing.kind();
+    Kind now =
+        switch (change) {
+          case COLOUR -> new Kind(kind.size(), other(kind.colour(), random), kind.shape());
+          case SHAPE -> new Kind(kind.size(), kind.colour(), other(kind.shape(), random));
+          default -> new Kind(other(kind.size(), random), kind.colour(), kind.shape());
+        };
+    List<Thing> things = new ArrayList<>(scene.things());
+    things.set(which, new Thing(now, thing.x(), thing.y()));
+    return new Edit(change, scene, new Scene(things, scene.relation()), which);
+  }
+
+  private static <E extends Enum<E>> E other(E value, Random random) {
+    E[] values = value.getDeclaringClass().getEnumConstants();
+    return values[(value.ordinal() + 1 + random.nextInt(values.length - 1)) % values.length];
   }
 
   private static Scene scene(Random random) {
