@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 class DemoModelTest {
   private static final String JANUS = "dev/diptych/examples/demo/janus/";
   private static final String CHAMELEON = "dev/diptych/examples/demo/chameleon/";
+  private static final String TRANSFUSION = "dev/diptych/examples/demo/transfusion/";
 
   @TempDir Path folder;
 
@@ -66,6 +67,21 @@ class DemoModelTest {
   }
 
   @Test
+  void filesInFoldersStayInThem() throws IOException {
+    try (JarFile jar = jar("first")) {
+      Path transfusion = DemoModel.unpacked(jar, Demo.TRANSFUSION, folder);
+
+      assertThat(transfusion.resolve("config.json")).hasContent("first");
+      assertThat(transfusion.resolve("vae/config.json")).hasContent("first");
+      assertThat(names(transfusion)).containsExactly("config.json", "vae");
+
+      Files.delete(transfusion.resolve("vae/config.json"));
+      assertThat(DemoModel.unpacked(jar, Demo.TRANSFUSION, folder).resolve("vae/config.json"))
+          .exists();
+    }
+  }
+
+  @Test
   void manyAtOnceSeeOneWholeFolder() throws Exception {
     ExecutorService threads = Executors.newFixedThreadPool(4);
     try (JarFile jar = jar("x".repeat(1 << 20))) {
@@ -102,6 +118,8 @@ class DemoModelTest {
               JANUS + "model.safetensors",
               CHAMELEON + "config.json",
               CHAMELEON + "tokenizer.json",
+              TRANSFUSION + "config.json",
+              TRANSFUSION + "vae/config.json",
               "x")) {
         zip.putNextEntry(new ZipEntry(name));
         zip.write(config.getBytes(StandardCharsets.UTF_8));

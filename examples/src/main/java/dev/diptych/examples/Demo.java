@@ -1,13 +1,63 @@
 package dev.diptych.examples;
 
+import java.util.Arrays;
 import java.util.Locale;
+import java.util.Set;
+import java.util.stream.Collectors;
 
 /** The small models of the picture world that come with the programs. */
 public enum Demo {
   /** Captions pictures and draws them. */
-  JANUS,
+  JANUS(Skill.CAPTION, Skill.DRAW),
   /** Captions, draws, and tells stories in words and pictures. */
-  CHAMELEON;
+  CHAMELEON(Skill.CAPTION, Skill.DRAW, Skill.TELL),
+  /** Captions, draws by denoising, tells stories, and edits pictures. */
+  TRANSFUSION(Skill.CAPTION, Skill.DRAW, Skill.TELL, Skill.EDIT);
+
+  /** What a demo was taught; its family may be able to do more. */
+  public enum Skill {
+    /** Describes pictures and answers questions about them. */
+    CAPTION("caption pictures"),
+    /** Draws pictures from words. */
+    DRAW("draw"),
+    /** Answers in words and pictures. */
+    TELL("tell stories in words and pictures"),
+    /** Draws a picture anew as an instruction says. */
+    EDIT("edit pictures");
+
+    private final String words;
+
+    Skill(String words) {
+      this.words = words;
+    }
+
+    /** {@return what it is to do so, after "to"} */
+    @Override
+    public String toString() {
+      return words;
+    }
+  }
+
+  private final Set<Skill> skills;
+
+  Demo(Skill... skills) {
+    this.skills = Set.of(skills);
+  }
+
+  /** {@return whether it was taught this} */
+  public boolean can(Skill skill) {
+    return skills.contains(skill);
+  }
+
+  /** {@return the first demo that was taught this} */
+  public static Demo that(Skill skill) {
+    return Arrays.stream(values()).filter(demo -> demo.can(skill)).findFirst().orElseThrow();
+  }
+
+  /** {@return the names on a command line, with commas between} */
+  public static String names() {
+    return Arrays.stream(values()).map(Demo::toString).collect(Collectors.joining(", "));
+  }
 
   /** {@return the name on a command line, also of the folder of its files} */
   @Override

@@ -105,15 +105,15 @@ public final class DemoModel {
     String name = demo + "-demo-" + LibraryVersion.VERSION + "-" + digest(files);
     try {
       Path folder = cache.resolve(name);
-      if (!holds(folder, files)) {
-        place(jar, files, folder);
+      if (!holds(folder, demo, files)) {
+        place(jar, demo, files, folder);
       }
       return folder;
     } catch (IOException e) {
       LOG.info("The cache folder cannot be written, a temporary one is used: {}", e.toString());
       Path folder = Files.createTempDirectory("diptych-demo");
       Runtime.getRuntime().addShutdownHook(new Thread(() -> delete(folder)));
-      write(jar, files, folder);
+      write(jar, demo, files, folder);
       return folder;
     }
   }
@@ -132,9 +132,9 @@ public final class DemoModel {
   }
 
   /** A folder that someone edited or a full disk cut short does not count. */
-  private static boolean holds(Path folder, List<ZipEntry> files) throws IOException {
+  private static boolean holds(Path folder, Demo demo, List<ZipEntry> files) throws IOException {
     for (ZipEntry entry : files) {
-      Path file = target(folder, entry);
+      Path file = target(folder, demo, entry);
       if (!Files.isRegularFile(file) || Files.size(file) != entry.getSize()) {
         return false;
       }
@@ -148,11 +148,12 @@ public final class DemoModel {
   }
 
   /** Fills a neighbour and renames it, so that nobody ever sees half of it. */
-  private static void place(JarFile jar, List<ZipEntry> files, Path folder) throws IOException {
+  private static void place(JarFile jar, Demo demo, List<ZipEntry> files, Path folder)
+      throws IOException {
     Files.createDirectories(folder.getParent());
     Path neighbour = Files.createTempDirectory(folder.getParent(), ".unpacking");
     try {
-      write(jar, files, neighbour);
+      write(jar, demo, files, neighbour);
       if (Files.exists(folder)) {
         Path damaged = Files.createTempDirectory(folder.getParent(), ".damaged");
         Files.move(folder, damaged.resolve("old"), StandardCopyOption.ATOMIC_MOVE);
@@ -161,7 +162,7 @@ public final class DemoModel {
       Files.move(neighbour, folder, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       // Another process may have been faster.
-      if (!holds(folder, files)) {
+      if (!holds(folder, demo, files)) {
         throw e;
       }
     } finally {
@@ -169,9 +170,10 @@ public final class DemoModel {
     }
   }
 
-  private static void write(JarFile jar, List<ZipEntry> files, Path folder) throws IOException {
+  private static void write(JarFile jar, Demo demo, List<ZipEntry> files, Path folder)
+      throws IOException {
     for (ZipEntry entry : files) {
-      Path file = target(folder, entry);
+      Path file = target(folder, demo, entry);
       Files.createDirectories(file.getParent());
       try (InputStream in = jar.getInputStream(entry)) {
         Files.copy(in, file);
@@ -179,8 +181,9 @@ public final class DemoModel {
     }
   }
 
-  private static Path target(Path folder, ZipEntry entry) {
-    return folder.resolve(entry.getName().substring(entry.getName().lastIndexOf('/') + 1));
+  /** A checkpoint may have folders of its own, for its picture coder or its noise schedule. */
+  private static Path target(Path folder, Demo demo, ZipEntry entry) {
+    return folder.resolve(entry.getName().substring(resources(demo).length()));
   }
 
   private static String resources(Demo demo) {
