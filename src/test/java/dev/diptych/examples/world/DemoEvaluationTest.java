@@ -6,7 +6,6 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class DemoEvaluationTest {
@@ -14,27 +13,22 @@ class DemoEvaluationTest {
   // two dozen does not fail the build, and a slip in a layer, a prompt or the sampler does.
   @Test
   void readsAndDrawsScenesThatItNeverSaw() {
-    List<Scene> scenes = PictureWorld.scenes(20, 24, true);
-    List<Story> stories = PictureWorld.stories(20, 24, true);
-
     DemoEvaluation.Score score;
     try (UnifiedModel model = Diptych.load(DemoModel.folder())) {
-      score = DemoEvaluation.evaluate(model, scenes, stories, (done, total) -> {});
+      score = DemoEvaluation.evaluate(model, questions(24), (done, total) -> {});
     }
 
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
     assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
     assertThat(score.stories()).isZero();
+    assertThat(score.edits()).isZero();
   }
 
   @Test
   void readsDrawsAndTellsWithOneStream() {
-    List<Scene> scenes = PictureWorld.scenes(20, 24, true);
-    List<Story> stories = PictureWorld.stories(20, 24, true);
-
     DemoEvaluation.Score score;
     try (UnifiedModel model = Diptych.load(DemoModel.folder(Demo.CHAMELEON))) {
-      score = DemoEvaluation.evaluate(model, scenes, stories, (done, total) -> {});
+      score = DemoEvaluation.evaluate(model, questions(0), (done, total) -> {});
     }
 
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
@@ -42,5 +36,12 @@ class DemoEvaluationTest {
     assertThat(score.stories()).isEqualTo(24);
     // 85 % of 500 are right; of 24 that is 62 % at three standard deviations below.
     assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.62);
+  }
+
+  private static DemoEvaluation.Questions questions(int edits) {
+    return new DemoEvaluation.Questions(
+        PictureWorld.scenes(20, 24, true),
+        PictureWorld.stories(20, 24, true),
+        PictureWorld.edits(20, edits, true));
   }
 }

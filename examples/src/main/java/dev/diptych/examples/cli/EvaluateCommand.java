@@ -2,11 +2,9 @@ package dev.diptych.examples.cli;
 
 import com.google.gson.JsonObject;
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.examples.Demo;
 import dev.diptych.examples.world.DemoEvaluation;
 import dev.diptych.examples.world.PictureWorld;
-import dev.diptych.examples.world.Scene;
-import dev.diptych.examples.world.Story;
-import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -20,8 +18,8 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "evaluate",
     description =
-        "Caption and draw scenes that the demo never saw, tell their stories where the model can,"
-            + " and count what is right.",
+        "Caption and draw scenes that the demo never saw, tell their stories and edit them where the"
+            + " model can, and count what is right.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class EvaluateCommand implements Callable<Integer> {
@@ -33,7 +31,7 @@ final class EvaluateCommand implements Callable<Integer> {
       names = "--scenes",
       paramLabel = "N",
       defaultValue = "500",
-      description = "How many scenes, and stories, 1 or more (default: ${DEFAULT-VALUE}).")
+      description = "How many scenes, stories and edits, 1 or more (default: ${DEFAULT-VALUE}).")
   int scenes;
 
   @Option(
@@ -62,14 +60,17 @@ final class EvaluateCommand implements Callable<Integer> {
       throw new ParameterException(
           spec.commandLine(), "--scenes takes 1 or more, found " + scenes);
     }
-    List<Scene> chosen = PictureWorld.scenes(seed, scenes, !seen);
-    List<Story> stories = PictureWorld.stories(seed, scenes, !seen);
+    DemoEvaluation.Questions questions =
+        new DemoEvaluation.Questions(
+            PictureWorld.scenes(seed, scenes, !seen),
+            PictureWorld.stories(seed, model.taught(Demo.Skill.TELL) ? scenes : 0, !seen),
+            PictureWorld.edits(seed, model.taught(Demo.Skill.EDIT) ? scenes : 0, !seen));
     long begin = System.nanoTime();
     DemoEvaluation.Score score;
     boolean shown = console.errIsTerminal() && !report.quiet && !report.json;
     try (UnifiedModel loaded = model.load();
         Progress progress = new Progress(console, shown, "scenes", " done")) {
-      score = DemoEvaluation.evaluate(loaded, chosen, stories, progress::to);
+      score = DemoEvaluation.evaluate(loaded, questions, progress::to);
     }
     long millis = (System.nanoTime() - begin) / 1_000_000;
     if (report.json) {
@@ -84,27 +85,33 @@ final class EvaluateCommand implements Callable<Integer> {
         json.addProperty("stories", score.stories());
         json.addProperty("storiesRight", score.storiesRight());
       }
+      if (score.edits() > 0) {
+        json.addProperty("edits", score.edits());
+        json.addProperty("editsRight", score.editsRight());
+      }
       json.addProperty("totalMs", millis);
       Report.print(console, json);
       return 0;
     }
-    console
-        .out()
-        .printf(
-            Locale.ROOT,
-            "%d %s scenes: captions right %.1f %%, drawings right %.1f %%%s%n",
-            score.scenes(),
-            seen ? "trained" : "held-out",
-            100 * score.captions(),
-            100 * score.drawings(),
-            score.stories() == 0
-                ? ""
-                : String.format(
-                    Locale.ROOT, ", stories right %.1f %%", 100 * score.storiesShare()));
+    StringBuilder line = new StringBuilder();
+    line.append(score.scenes()).append(seen ? " trained" : " held-out").append(" scenes:");
+    line.append(share(" captions", score.captions()));
+    line.append(share(", drawings", score.drawings()));
+    if (score.stories() > 0) {
+      line.append(share(", stories", score.storiesShare()));
+    }
+    if (score.edits() > 0) {
+      line.append(share(", edits", score.editsShare()));
+    }
+    console.out().println(line);
     if (mistakes) {
       score.mistakes().forEach(console.out()::println);
     }
     report.note(console, millis + " ms");
     return 0;
+  }
+
+  private static String share(String what, double share) {
+    return String.format(Locale.ROOT, "%s right %.1f %%", what, 100 * share);
   }
 }

@@ -5,11 +5,13 @@ import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -32,8 +34,8 @@ final class ModelOptions {
       names = "--demo",
       paramLabel = "NAME",
       converter = DemoConverter.class,
-      description = "Which embedded demo: janus or chameleon, which also tells stories"
-          + " (default: janus; of tell: chameleon).")
+      description = "Which embedded demo: janus; chameleon, which also tells stories; transfusion,"
+          + " which also edits (default: janus; of tell: chameleon; of edit: transfusion).")
   Demo demo;
 
   @Option(
@@ -80,6 +82,39 @@ final class ModelOptions {
     return folder;
   }
 
+  /** Has the first demo that was taught this where neither a model nor a demo was asked for. */
+  void prefer(Demo.Skill skill) {
+    if (model == null && demo == null) {
+      demo = Demo.that(skill);
+    }
+  }
+
+  /** {@return whether this is worth asking of the model: of a demo, whether it was taught it} */
+  boolean taught(Demo.Skill skill) {
+    return model != null || (demo == null ? Demo.JANUS : demo).can(skill);
+  }
+
+  /**
+   * Refuses a demo that was not taught this, before it is loaded.
+   *
+   * @throws UnsupportedRequestException with the name of one that was
+   */
+  void require(Demo.Skill skill) {
+    if (!taught(skill)) {
+      throw new UnsupportedRequestException(
+          "The demo "
+              + demo
+              + " was not taught to "
+              + skill
+              + "\n  expected --demo "
+              + Demo.that(skill)
+              + "\n  found    --demo "
+              + demo
+              + "\n  remedy   leave --demo out, or give the folder of a checkpoint that can with"
+              + " --model");
+    }
+  }
+
   /** Loads the model and keeps the time that it took. */
   UnifiedModel load() {
     if (imageDecoder != null && !Files.isRegularFile(imageDecoder)) {
@@ -114,12 +149,13 @@ final class ModelOptions {
   static final class DemoConverter implements ITypeConverter<Demo> {
     @Override
     public Demo convert(String value) {
-      return switch (value) {
-        case "janus" -> Demo.JANUS;
-        case "chameleon" -> Demo.CHAMELEON;
-        default ->
-            throw new TypeConversionException("expected janus or chameleon; found " + value);
-      };
+      return Arrays.stream(Demo.values())
+          .filter(demo -> demo.toString().equals(value))
+          .findFirst()
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected one of " + Demo.names() + "; found " + value));
     }
   }
 
