@@ -43,6 +43,21 @@ class CommandLineTest {
         "draw a --size 64",
         "draw a --size 0x64",
         "draw a --image-guidance -1",
+        "draw a --steps 0",
+        "draw a --steps 1000000",
+        "draw a --shift 0",
+        "draw a --guidance-interval 0.4",
+        "draw a --guidance-interval a,b",
+        "draw a --guidance-interval 1,0.4",
+        "draw a --guidance-interval NaN,1",
+        "draw a --renorm some",
+        "draw a --renorm global,2",
+        "draw a --renorm global,x",
+        "edit",
+        "edit picture.png",
+        "edit picture.png a -n 0",
+        "edit picture.png a -o - --json",
+        "edit picture.png a --demo emu3",
         "tell",
         "tell a -n 0",
         "tell a -o - --json",
@@ -68,7 +83,7 @@ class CommandLineTest {
   void helpAndVersionAreAnswers() {
     assertThat(Cli.run("--help").exitCode()).isZero();
     assertThat(Cli.run("--help").text())
-        .contains("draw", "caption", "ask", "tell", "chat", "inspect", "export", "doctor", "bench");
+        .contains("draw", "edit", "caption", "ask", "tell", "chat", "inspect", "export", "doctor", "bench");
     assertThat(Cli.run("--version").text()).isEqualToIgnoringNewLines("diptych " + LibraryVersion.VERSION);
     assertThat(LibraryVersion.VERSION).matches("\\d+\\.\\d+.*");
   }

@@ -35,8 +35,9 @@ import picocli.CommandLine.Option;
       "",
       "Lines are said to the model, except:",
       "  /image FILE    show it a picture with the next line",
-      "  /draw PROMPT   draw; the models of one stream (Chameleon and its kin) have seen what they",
-      "                 drew and can be asked about it, Janus goes on as if it had drawn nothing",
+      "  /draw PROMPT   draw; most models have seen what they drew and can be asked about it, Janus",
+      "                 goes on as if it had drawn nothing; after /image, a model that edits changes",
+      "                 that picture",
       "  /tell PROMPT   answer in words and pictures, where the model can, and make a page of it",
       "  /reset         forget the conversation",
       "  /quit          end"
@@ -143,13 +144,12 @@ final class ChatCommand implements Callable<Integer> {
 
   private GenerationRequest.Builder request(
       UnifiedModel loaded, Output output, List<Image> images, String words) {
+    sampling.require(loaded, output);
     if (output != Output.TEXT) {
       drawn.require(loaded, output);
     }
     GenerationRequest.Builder request =
-        GenerationRequest.builder()
-            .output(output)
-            .options(options(output).orElse(loaded.defaults(output)));
+        GenerationRequest.builder().output(output).options(options(output));
     images.forEach(request::image);
     sampling.limit(request);
     return request.text(words);
@@ -182,7 +182,7 @@ final class ChatCommand implements Callable<Integer> {
     targets.forEach(Pictures::requireWritable);
     GenerationResult result;
     try (Interrupt interrupt = new Interrupt();
-        DrawCommand.Drawing drawing = new DrawCommand.Drawing(console, report, targets)) {
+        Drawing drawing = new Drawing(console, report, Drawing.unit(loaded), targets)) {
       request.cancellation(interrupt.cancellation()).listener(drawing);
       result = session.generate(request.build());
       Pictures.write(prompt, result, targets);
@@ -206,7 +206,7 @@ final class ChatCommand implements Callable<Integer> {
     GenerationResult result;
     List<Path> files;
     try (Interrupt interrupt = new Interrupt();
-        TellCommand.Telling telling = new TellCommand.Telling(console, report, page)) {
+        TellCommand.Telling telling = new TellCommand.Telling(console, report, Drawing.unit(loaded), page)) {
       request.cancellation(interrupt.cancellation()).listener(telling);
       result = session.generate(request.build());
       files = TellCommand.write(page, prompt, shown, result);

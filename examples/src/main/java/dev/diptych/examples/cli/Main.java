@@ -10,7 +10,7 @@ import picocli.CommandLine.IVersionProvider;
 @Command(
     name = "diptych",
     description =
-        "Describes pictures, draws them and tells with them, with published checkpoints, on the"
+        "Describes pictures, draws, edits and tells with them, with published checkpoints, on the"
             + " JVM.",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
@@ -18,7 +18,8 @@ import picocli.CommandLine.IVersionProvider;
     footer = {
       "",
       "Without --model every command uses an embedded demo that knows coloured circles, squares,",
-      "triangles and stars: a small Janus; for tell, or with --demo chameleon, a small Chameleon.",
+      "triangles and stars: a small Janus; for tell, or with --demo chameleon, a small Chameleon;",
+      "for edit, or with --demo transfusion, a small Transfusion.",
       "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."
     })
 public final class Main {
@@ -46,6 +47,7 @@ public final class Main {
     CommandLine line =
         new CommandLine(new Main())
             .addSubcommand(new DrawCommand(console))
+            .addSubcommand(new EditCommand(console))
             .addSubcommand(new CaptionCommand(console))
             .addSubcommand(new AskCommand(console))
             .addSubcommand(new TellCommand(console))

@@ -2,11 +2,13 @@ package dev.diptych.examples.cli;
 
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
+import dev.diptych.core.GuidanceRenorm;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.Output;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -47,6 +49,12 @@ final class SamplingOptions {
       arity = "0",
       description = "Always take the likeliest token.")
   Boolean greedy;
+
+  @Option(
+      names = "--think",
+      arity = "0",
+      description = "Reason in words before the answer, where the model can.")
+  Boolean think;
 
   @Option(
       names = "--deadline",
@@ -95,29 +103,69 @@ final class SamplingOptions {
         description = "Pixels across and down, where the model draws in several sizes.")
     Size size;
 
+    @Option(
+        names = "--steps",
+        paramLabel = "N",
+        description = "Steps of denoising, where pictures are denoised.")
+    Integer steps;
+
+    @Option(
+        names = "--shift",
+        paramLabel = "S",
+        description = "Above 1 spends more of the steps on coarse form, where pictures are a flow.")
+    Double shift;
+
+    @Option(
+        names = "--guidance-interval",
+        paramLabel = "FROM,TO",
+        converter = IntervalConverter.class,
+        description = "Times at which guidance counts, from 0, the picture, to 1, noise (BAGEL).")
+    Interval interval;
+
+    @Option(
+        names = "--renorm",
+        paramLabel = "KIND[,MIN]",
+        converter = RenormConverter.class,
+        description = "How guidance is scaled back: none, global, channel or text_channel, and the"
+            + " least scale (BAGEL).")
+    Renorm renorm;
+
     void fill(GenerationOptions.Builder builder) {
       set(guidance, builder::guidanceScale);
       set(imageGuidance, builder::imageGuidanceScale);
       set(size, s -> builder.imageSize(s.width(), s.height()));
+      set(steps, builder::inferenceSteps);
+      set(shift, builder::timestepShift);
+      set(interval, i -> builder.guidanceInterval(i.from(), i.to()));
+      set(renorm, r -> builder.guidanceRenorm(r.kind(), r.minimum()));
     }
 
     /**
-     * Refuses a weight that the model would not heed: its defaults name every option that it has. A
-     * model without this output is left to say so itself.
+     * Refuses what the model would not heed: its defaults name every option that it has. A model
+     * without this output is left to say so itself.
      *
-     * @throws UnsupportedRequestException with the weight
+     * @throws UnsupportedRequestException with the option
      */
     void require(UnifiedModel loaded, Output output) {
-      boolean draws =
-          loaded.capabilities().routes().stream().anyMatch(r -> r.output() == output);
-      if (draws
-          && imageGuidance != null
-          && loaded.defaults(output).imageGuidanceScale().isEmpty()) {
+      if (loaded.capabilities().routes().stream().noneMatch(r -> r.output() == output)) {
+        return;
+      }
+      GenerationOptions has = loaded.defaults(output);
+      if (imageGuidance != null && has.imageGuidanceScale().isEmpty()) {
         throw new UnsupportedRequestException(
             "This model's guidance does not tell words and pictures apart\n  expected --guidance"
                 + " alone\n  found    --image-guidance "
                 + imageGuidance);
       }
+      String denoises =
+          has.inferenceSteps().isPresent()
+              ? "it denoises its pictures in another way"
+              : "its pictures are tokens";
+      requireHeeded("--steps", steps, has.inferenceSteps().isPresent(), denoises);
+      requireHeeded("--shift", shift, has.timestepShift().isPresent(), denoises);
+      requireHeeded(
+          "--guidance-interval", interval, has.guidanceInterval().isPresent(), denoises);
+      requireHeeded("--renorm", renorm, has.guidanceRenorm().isPresent(), denoises);
     }
   }
 
@@ -147,6 +195,69 @@ final class SamplingOptions {
     }
   }
 
+  /**
+   * Times of denoising.
+   *
+   * @param from lower end
+   * @param to upper end
+   */
+  record Interval(double from, double to) {
+    @Override
+    public String toString() {
+      return from + "," + to;
+    }
+  }
+
+  /**
+   * How guidance is scaled back.
+   *
+   * @param kind over what
+   * @param minimum least scale
+   */
+  record Renorm(GuidanceRenorm.Kind kind, double minimum) {
+    @Override
+    public String toString() {
+      return kind + "," + minimum;
+    }
+  }
+
+  /** Two numbers with a comma between them; whether they are times is the options' to say. */
+  static final class IntervalConverter implements ITypeConverter<Interval> {
+    @Override
+    public Interval convert(String value) {
+      String[] ends = value.split(",", -1);
+      if (ends.length != 2) {
+        throw new TypeConversionException("expected FROM,TO, as in 0.4,1; found " + value);
+      }
+      return new Interval(number(ends[0], value), number(ends[1], value));
+    }
+  }
+
+  /** A kind's name, and a number behind a comma. */
+  static final class RenormConverter implements ITypeConverter<Renorm> {
+    @Override
+    public Renorm convert(String value) {
+      String[] parts = value.split(",", 2);
+      double minimum = parts.length > 1 ? number(parts[1], value) : 0;
+      return Arrays.stream(GuidanceRenorm.Kind.values())
+          .filter(kind -> kind.toString().equals(parts[0]))
+          .findFirst()
+          .map(kind -> new Renorm(kind, minimum))
+          .orElseThrow(
+              () ->
+                  new TypeConversionException(
+                      "expected none, global, channel or text_channel; found " + value));
+    }
+  }
+
+  private static double number(String text, String value) {
+    try {
+      return Double.parseDouble(text);
+    } catch (NumberFormatException e) {
+      throw new TypeConversionException("expected numbers; found " + value);
+    }
+  }
+
   /** Two numbers with an x between them. */
   static final class SizeConverter implements ITypeConverter<Size> {
     @Override
@@ -172,15 +283,39 @@ final class SamplingOptions {
     set(topK, builder::topK);
     set(topP, builder::topP);
     set(greedy, builder::greedy);
-    more.accept(builder);
+    set(think, builder::think);
     if (deadline != null && !(deadline > 0 && deadline <= 1e9)) {
       throw new ParameterException(
           spec.commandLine(), "--deadline is " + deadline + "; expected above 0 to 1e9 seconds");
     }
     try {
+      more.accept(builder);
       return builder.build();
     } catch (InvalidRequestException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());
+    }
+  }
+
+  /**
+   * Refuses thinking of a model that cannot.
+   *
+   * @throws UnsupportedRequestException with the option
+   */
+  void require(UnifiedModel loaded, Output output) {
+    requireHeeded(
+        "--think", think, loaded.defaults(output).think().isPresent(), "it answers at once");
+  }
+
+  private static void requireHeeded(String option, Object value, boolean heeded, String why) {
+    if (value != null && !heeded) {
+      throw new UnsupportedRequestException(
+          "This model has no "
+              + option
+              + ": "
+              + why
+              + "\n  expected it left out\n  found    "
+              + option
+              + (value instanceof Boolean ? "" : " " + value));
     }
   }
 

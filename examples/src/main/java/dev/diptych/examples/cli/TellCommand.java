@@ -97,22 +97,22 @@ final class TellCommand implements Callable<Integer> {
     if (page != null) {
       Pictures.requireWritable(page);
     }
+    model.prefer(Demo.Skill.TELL);
+    model.require(Demo.Skill.TELL);
     List<Image> given = images.stream().map(f -> Pictures.read(console, f)).toList();
-    if (model.model == null && model.demo == null) {
-      model.demo = Demo.CHAMELEON;
-    }
 
     GenerationResult result;
     List<Path> files;
     try (Interrupt interrupt = new Interrupt();
         UnifiedModel loaded = model.load();
-        Telling telling = new Telling(console, report, page)) {
+        Telling telling = new Telling(console, report, Drawing.unit(loaded), page)) {
       requireStories(loaded);
+      sampling.require(loaded, Output.INTERLEAVED);
       drawn.require(loaded, Output.INTERLEAVED);
       GenerationRequest.Builder request =
           GenerationRequest.builder()
               .output(Output.INTERLEAVED)
-              .options(options.orElse(loaded.defaults(Output.INTERLEAVED)))
+              .options(options)
               .listener(telling)
               .cancellation(interrupt.cancellation());
       given.forEach(request::image);
@@ -158,7 +158,9 @@ final class TellCommand implements Callable<Integer> {
                   .map(Route::toString)
                   .sorted()
                   .collect(Collectors.joining("; "))
-              + "\n  remedy   --demo chameleon, or --model with the folder of such a checkpoint");
+              + "\n  remedy   --demo "
+              + Demo.that(Demo.Skill.TELL)
+              + ", or --model with the folder of such a checkpoint");
     }
   }
 
@@ -205,6 +207,7 @@ final class TellCommand implements Callable<Integer> {
     private final Console console;
     private final boolean streamed;
     private final boolean bars;
+    private final String unit;
     private final Path page;
     private Progress bar;
     private int pictures;
@@ -214,12 +217,14 @@ final class TellCommand implements Callable<Integer> {
     /**
      * Creates a listener.
      *
+     * @param unit of the bars' steps, with a leading space
      * @param page whose pictures they are; null when the page itself goes to standard output
      */
-    Telling(Console console, ReportOptions report, Path page) {
+    Telling(Console console, ReportOptions report, String unit, Path page) {
       this.console = console;
       this.streamed = page != null && !report.json;
       this.bars = console.errIsTerminal() && !report.quiet;
+      this.unit = unit;
       this.page = page;
     }
 
@@ -239,7 +244,7 @@ final class TellCommand implements Callable<Integer> {
     public void onImageProgress(int done, int total) {
       if (bar == null) {
         endLine();
-        bar = new Progress(console, bars, "picture " + (pictures + 1), " tokens");
+        bar = new Progress(console, bars, "picture " + (pictures + 1), unit);
       }
       bar.to(done, total);
     }

@@ -39,6 +39,7 @@ abstract class TextCommand implements Callable<Integer> {
     GenerationResult result;
     try (Interrupt interrupt = new Interrupt();
         UnifiedModel loaded = model.load()) {
+      sampling.require(loaded, Output.TEXT);
       GenerationOptions filled = options.orElse(loaded.defaults(Output.TEXT));
       GenerationRequest.Builder request =
           GenerationRequest.builder().options(filled).cancellation(interrupt.cancellation());

@@ -1,0 +1,129 @@
+package dev.diptych.examples.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import dev.diptych.examples.Demo;
+import dev.diptych.examples.DemoModel;
+import dev.diptych.examples.world.PictureWorld;
+import dev.diptych.examples.world.SceneRenderer;
+import dev.diptych.tokenizers.ImageFile;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Draws pictures anew. */
+class EditCommandTest {
+  @TempDir Path folder;
+
+  /** A Chameleon takes a picture and words, although this one was not taught to edit. */
+  @Test
+  void givesAModelThePictureAndTheInstruction() {
+    Path target = folder.resolve("after.png");
+    Path model = DemoModel.folder(Demo.CHAMELEON);
+
+    Cli run =
+        Cli.run("edit", before(), "make it green", "-o", target, "--seed", 4, "--model", model);
+    JsonObject json =
+        Cli.run(
+                "edit", before(), "make it green", "-o", target, "--seed", 4, "--model", model,
+                "--json")
+            .json();
+
+    assertThat(run.exitCode()).as(run.stderr()).isZero();
+    assertThat(run.text()).isEqualToIgnoringNewLines(target.toString());
+    assertThat(run.stderr()).startsWith("seed 4, ");
+    assertThat(ImageFile.read(target).width()).isEqualTo(PictureWorld.SIDE);
+    assertThat(ImageFile.readPngText(target))
+        .containsEntry("prompt", "make it green")
+        .containsEntry("seed", "4");
+    assertThat(json.get("command").getAsString()).isEqualTo("edit");
+    int codes = json.getAsJsonArray("imageCodes").get(0).getAsJsonArray().size();
+    assertThat(json.getAsJsonArray("promptTokenIds").size()).isGreaterThan(codes);
+    assertThat(names()).containsExactly("after.png", "before.png");
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"JANUS", "CHAMELEON"})
+  void refusesADemoThatWasNotTaughtToEditAndSaysWhichWas(Demo demo) {
+    Cli run = Cli.run("edit", before(), "a", "-o", folder.resolve("p.png"), "--demo", demo);
+
+    assertThat(run.exitCode()).isEqualTo(1);
+    assertThat(run.stderr())
+        .startsWith("diptych: The demo " + demo + " was not taught to edit pictures")
+        .contains("expected --demo transfusion", "found    --demo " + demo)
+        .doesNotContain("\tat ");
+    assertThat(names()).containsExactly("before.png");
+  }
+
+  @Test
+  void refusesAModelThatCannotEditAndSaysWhichCan() {
+    Cli run = Cli.tiny("edit", before(), "a", "-o", folder.resolve("p.png"));
+
+    assertThat(run.exitCode()).isEqualTo(1);
+    assertThat(run.stderr())
+        .contains("does not edit pictures", "TEXT -> IMAGE", "--demo transfusion")
+        .doesNotContain("\tat ");
+    assertThat(names()).containsExactly("before.png");
+  }
+
+  @Test
+  void refusesAPictureThatIsNotThere() {
+    Cli run = Cli.run("edit", folder.resolve("none.png"), "a", "-o", folder.resolve("p.png"));
+
+    assertThat(run.exitCode()).isEqualTo(1);
+    assertThat(run.stderr()).contains("none.png").doesNotContain("\tat ");
+    assertThat(names()).isEmpty();
+  }
+
+  @Test
+  void optionsOfDenoisingAreRefusedWhereNothingIsDenoised() {
+    Path target = folder.resolve("p.png");
+
+    List<Cli> runs =
+        List.of(
+            Cli.tiny("draw", "a", "-o", target, "--steps", 5),
+            Cli.tiny("draw", "a", "-o", target, "--shift", 3),
+            Cli.tiny("draw", "a", "-o", target, "--guidance-interval", "0.4,1"),
+            Cli.tiny("draw", "a", "-o", target, "--renorm", "text_channel,0.1"),
+            Cli.tiny("draw", "a", "-o", target, "--think"),
+            Cli.tiny("caption", before(), "--think"),
+            Cli.run("tell", "a", "-o", target, "--steps", 5));
+
+    assertThat(runs).allMatch(run -> run.exitCode() == 1);
+    assertThat(runs.stream().map(run -> run.stderr().lines().toList().get(0)))
+        .containsExactly(
+            "diptych: This model has no --steps: its pictures are tokens",
+            "diptych: This model has no --shift: its pictures are tokens",
+            "diptych: This model has no --guidance-interval: its pictures are tokens",
+            "diptych: This model has no --renorm: its pictures are tokens",
+            "diptych: This model has no --think: it answers at once",
+            "diptych: This model has no --think: it answers at once",
+            "diptych: This model has no --steps: its pictures are tokens");
+    assertThat(runs.get(3).stderr()).contains("found    --renorm text_channel,0.1");
+    assertThat(names()).containsExactly("before.png");
+  }
+
+  private Path before() {
+    Path file = folder.resolve("before.png");
+    ImageFile.writePng(
+        SceneRenderer.render(PictureWorld.scenes(3, 1, false).get(0)), file, Map.of());
+    return file;
+  }
+
+  private List<String> names() {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(p -> p.getFileName().toString()).sorted().toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
