@@ -53,6 +53,7 @@ class CommandLineTest {
         "draw a --renorm some",
         "draw a --renorm global,2",
         "draw a --renorm global,x",
+        "inspect x --demo janus",
         "edit",
         "edit picture.png",
         "edit picture.png a -n 0",

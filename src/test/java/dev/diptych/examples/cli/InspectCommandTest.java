@@ -3,6 +3,7 @@ package dev.diptych.examples.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
+import dev.diptych.examples.Demo;
 import dev.diptych.testing.ForkedJvm;
 import dev.diptych.testing.Golden;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class InspectCommandTest {
   @TempDir Path folder;
@@ -83,6 +85,16 @@ class InspectCommandTest {
         .containsPattern("memory +float32 +bfloat16 +int8 +int4\\R")
         .containsPattern("weights +(?:[\\d,.]+ MB +){3}[\\d,.]+ MB\\R")
         .containsPattern("cache of a full context +(?:[\\d,.]+ MB +){3}[\\d,.]+ MB\\R");
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"JANUS", "CHAMELEON"})
+  void saysWhatADemoIs(Demo demo) {
+    Cli run = Cli.run("inspect", "--demo", demo, "--json");
+
+    assertThat(run.exitCode()).as(run.stderr()).isZero();
+    assertThat(run.json().get("family").getAsString()).isEqualTo(demo.toString());
+    assertThat(run.json().get("runs").getAsBoolean()).isTrue();
   }
 
   @Test

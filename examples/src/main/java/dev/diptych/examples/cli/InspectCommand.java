@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.Weights;
+import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
 import java.io.PrintStream;
@@ -15,7 +16,11 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** Says what a checkpoint is, without loading it. */
 @Command(
@@ -31,10 +36,19 @@ final class InspectCommand implements Callable<Integer> {
   @Parameters(
       arity = "0..1",
       paramLabel = "DIR",
-      description = "Folder, or a single file of weights (default: the embedded demo).")
+      description = "Folder, or a single file of weights (default: the embedded Janus demo).")
   Path location;
 
+  @Option(
+      names = "--demo",
+      paramLabel = "NAME",
+      converter = ModelOptions.DemoConverter.class,
+      description = "Which embedded demo, in place of DIR: janus, chameleon or transfusion.")
+  Demo demo;
+
   @Mixin ReportOptions report;
+
+  @Spec CommandSpec spec;
 
   InspectCommand(Console console) {
     this.console = console;
@@ -42,8 +56,12 @@ final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (location != null && demo != null) {
+      throw new ParameterException(spec.commandLine(), "expected DIR or --demo, found both");
+    }
     CheckpointSummary summary =
-        Diptych.inspect(location == null ? DemoModel.folder() : location);
+        Diptych.inspect(
+            location != null ? location : DemoModel.folder(demo == null ? Demo.JANUS : demo));
     if (report.json) {
       Report.print(console, json(summary));
     } else {
