@@ -14,6 +14,8 @@ import dev.diptych.models.emu3.Emu3Checkpoint;
 import dev.diptych.models.emu3.Emu3Model;
 import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
+import dev.diptych.models.transfusion.TransfusionCheckpoint;
+import dev.diptych.models.transfusion.TransfusionModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -109,6 +111,28 @@ public final class Diptych {
       @Override
       List<Path> exportVqDecoder(Path folder, Path file) {
         return Emu3Checkpoint.exportVqDecoder(folder, file);
+      }
+    },
+
+    TRANSFUSION("transfusion", "lmfusion") {
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return TransfusionModel.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return TransfusionCheckpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return TransfusionCheckpoint.exportVqEncoder(folder, file);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return TransfusionCheckpoint.exportVqDecoder(folder, file);
       }
     };
 

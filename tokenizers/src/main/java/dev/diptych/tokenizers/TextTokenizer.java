@@ -127,6 +127,11 @@ public final class TextTokenizer implements AutoCloseable {
     return control.find(token);
   }
 
+  /** Returns whether an id is a control token's: no text gives it. */
+  public boolean isControl(int id) {
+    return control.contains(id);
+  }
+
   /** Returns the highest id plus one. */
   public int vocabSize() {
     return pieces.length;

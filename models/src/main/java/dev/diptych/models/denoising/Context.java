@@ -1,6 +1,5 @@
 package dev.diptych.models.denoising;
 
-import dev.diptych.core.GenerationRun;
 import dev.diptych.core.engine.Value;
 import java.util.Arrays;
 import java.util.List;
@@ -159,22 +158,27 @@ public final class Context implements AutoCloseable {
     cache = larger;
   }
 
-  /** Reads all that is unread, one native call a picture or a few hundred words. */
-  public void read(GenerationRun run) {
+  /**
+   * Reads all that is unread, one native call a picture or a few hundred words.
+   *
+   * @param step called before every native call; may throw to end it
+   */
+  public void read(Runnable step) {
     reserve(length);
-    readUntil(run, length);
+    readUntil(step, length);
   }
 
   /**
    * Reads what is unread and draws the token behind it. The last row must be a word that is unread.
    *
+   * @param step called before every native call; may throw to end it
    * @param from row from which on the repetition penalty counts words
    * @param mayDraw whether the token may open a picture
    * @param bits 53 random bits
    * @return the id, -1 if the logits are not finite
    */
   public int next(
-      GenerationRun run,
+      Runnable step,
       DenoisingTransformer.Sampling sampling,
       int from,
       boolean mayDraw,
@@ -187,8 +191,8 @@ public final class Context implements AutoCloseable {
     while (words > read && length - words < CHUNK && ids[words - 1] != NO_WORD) {
       words--;
     }
-    readUntil(run, words);
-    run.step();
+    readUntil(step, words);
+    step.run();
     int[] seen =
         sampling.penalises()
             ? Arrays.stream(ids, from, length).filter(id -> id != NO_WORD).toArray()
@@ -199,9 +203,9 @@ public final class Context implements AutoCloseable {
     return id;
   }
 
-  private void readUntil(GenerationRun run, int end) {
+  private void readUntil(Runnable step, int end) {
     while (read < end) {
-      run.step();
+      step.run();
       Piece piece = pieces.get(read);
       if (piece != null) {
         int rows = piece.layout().rows();

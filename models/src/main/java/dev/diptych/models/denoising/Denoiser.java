@@ -1,7 +1,6 @@
 package dev.diptych.models.denoising;
 
 import dev.diptych.core.EngineException;
-import dev.diptych.core.GenerationRun;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import java.util.ArrayList;
@@ -65,19 +64,20 @@ public final class Denoiser {
    * Reads contexts to their ends and says where a picture stands behind them. With several pictures
    * every context is copied, a row for each.
    *
+   * @param step called before every native call; may throw to end it
    * @param contexts one to three; their caches get room for the picture
    * @param layout of the picture
    * @param pictures N
    */
   public Batch open(
-      GenerationRun run, List<Context> contexts, SpanLayout layout, int pictures) {
+      Runnable step, List<Context> contexts, SpanLayout layout, int pictures) {
     Scope scope = new Scope();
     try {
       List<DenoisingTransformer.Cache> caches = new ArrayList<>();
       for (Context context : contexts) {
         int capacity = context.length() + layout.rows();
         context.reserve(capacity);
-        context.read(run);
+        context.read(step);
         DenoisingTransformer.Cache cache = context.cache();
         if (pictures > 1) {
           DenoisingTransformer.Cache many =
@@ -112,6 +112,7 @@ public final class Denoiser {
   /**
    * Takes all steps.
    *
+   * @param before called before every step; may throw to end it
    * @param noise of every picture
    * @param first number of the first picture, for the noise
    * @param pictures N
@@ -120,7 +121,7 @@ public final class Denoiser {
    * @throws EngineException if a latent is not finite
    */
   public float[][] draw(
-      GenerationRun run,
+      Runnable before,
       Noise noise,
       int first,
       int pictures,
@@ -130,7 +131,7 @@ public final class Denoiser {
     Value latents = noise(noise, first, pictures, 0, sides);
     try {
       for (int i = 0; i < table.size(); i++) {
-        run.step();
+        before.run();
         boolean noisy = table.steps().get(i).noisy();
         try (Value added = noisy ? noise(noise, first, pictures, i + 1, sides) : null) {
           // What is not read may be anything of the right shape.
@@ -138,7 +139,6 @@ public final class Denoiser {
           latents.close();
           latents = next;
         }
-        run.token();
         progress.after(i + 1, latents::toFloats);
       }
       return split(latents.toFloats(), pictures);
