@@ -27,6 +27,7 @@ public final class LatentCoder implements AutoCloseable {
   private final String prefix;
   private final VaeConfig config;
   private final VaeImageDecoder.Rounding rounding;
+  private final VaeTiling tiling;
   private final Scope resources = new Scope();
   private VaeImageEncoder encoder;
   private VaeImageDecoder decoder;
@@ -43,16 +44,34 @@ public final class LatentCoder implements AutoCloseable {
       VaeConfig config,
       VaeImageDecoder.Rounding rounding,
       Optional<Path> exported) {
+    this(checkpoint, prefix, config, rounding, exported, VaeTiling.of(config));
+  }
+
+  /**
+   * Prepares both halves; none of the checkpoint's is loaded.
+   *
+   * @param prefix what stands before {@code encoder} and {@code decoder} in the tensors' names
+   * @param exported a decoder of the user's
+   * @param tiling when pictures are decoded in tiles
+   */
+  public LatentCoder(
+      Checkpoint checkpoint,
+      String prefix,
+      VaeConfig config,
+      VaeImageDecoder.Rounding rounding,
+      Optional<Path> exported,
+      VaeTiling tiling) {
     this.checkpoint = checkpoint;
     this.prefix = prefix;
     this.config = config;
     this.rounding = rounding;
+    this.tiling = tiling;
     exported.ifPresent(
         file ->
             decoder =
                 resources.add(
                     VaeImageDecoder.open(
-                        file, config, VaeTiling.of(config), OnnxProgram.Options.DEFAULT)));
+                        file, config, tiling, OnnxProgram.Options.DEFAULT)));
   }
 
   /**
@@ -142,7 +161,7 @@ public final class LatentCoder implements AutoCloseable {
                   config,
                   layout(),
                   weights(),
-                  VaeTiling.of(config),
+                  tiling,
                   OnnxProgram.Options.DEFAULT));
     }
     return decoder;

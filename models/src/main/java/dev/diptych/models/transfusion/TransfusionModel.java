@@ -19,10 +19,12 @@ import dev.diptych.core.engine.Memory;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.WeightLoader;
+import dev.diptych.core.vae.VaeConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
+import dev.diptych.decoders.VaeTiling;
 import dev.diptych.models.denoising.DecoderConfig;
 import dev.diptych.models.denoising.DecoderWeights;
 import dev.diptych.models.denoising.Denoiser;
@@ -89,14 +91,6 @@ public final class TransfusionModel implements UnifiedModel {
     Map<String, WeightLoader.Slice> slices = TransfusionWeights.bind(weights, config);
     LatentCoder.bind(weights, TransfusionFiles.CODER, files.vae());
     weights.done();
-    this.coder =
-        scope.add(
-            new LatentCoder(
-                checkpoint,
-                TransfusionFiles.CODER,
-                files.vae(),
-                VaeImageDecoder.Rounding.NEAREST,
-                options.imageDecoder()));
     this.imageProcessor =
         new TransfusionImageProcessor(config.latentSize() * files.vae().patchSize());
     this.dtype =
@@ -109,6 +103,15 @@ public final class TransfusionModel implements UnifiedModel {
             + LatentCoder.bytes(checkpoint, TransfusionFiles.CODER, files.vae());
     Memory.require(
         "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.coder =
+        scope.add(
+            new LatentCoder(
+                checkpoint,
+                TransfusionFiles.CODER,
+                files.vae(),
+                VaeImageDecoder.Rounding.NEAREST,
+                options.imageDecoder(),
+                tiling(files.vae())));
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(
@@ -137,6 +140,13 @@ public final class TransfusionModel implements UnifiedModel {
       scope.close();
       throw e;
     }
+  }
+
+  /** What the limit leaves beside the weights may be features of the decoder. */
+  private VaeTiling tiling(VaeConfig vae) {
+    return options.memoryLimit().isPresent()
+        ? VaeTiling.of(vae, Math.max(1, options.memoryLimit().getAsLong() - weightBytes))
+        : VaeTiling.of(vae);
   }
 
   /** Everything is a word that the tokenizer has and that is no control token. */
