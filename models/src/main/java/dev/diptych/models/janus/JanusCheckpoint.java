@@ -10,6 +10,7 @@ import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VqImageDecoder;
+import dev.diptych.models.deepseek.LlamaSizes;
 import dev.diptych.tokenizers.VqImageTokenizer;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -60,7 +61,7 @@ public final class JanusCheckpoint {
 
   /** The embeddings are left out: a step reads one row of them. */
   private static CheckpointSummary.Step step(JanusConfig config) {
-    JanusConfig.Text c = config.text();
+    LlamaSizes c = config.text();
     JanusConfig.Generation g = config.generation();
     long d = c.hiddenSize();
     long q = (long) c.numAttentionHeads() * c.headDim();
@@ -105,12 +106,12 @@ public final class JanusCheckpoint {
   }
 
   private static long cacheBytes(JanusConfig config, long positions, int bytes) {
-    JanusConfig.Text c = config.text();
+    LlamaSizes c = config.text();
     return 2L * c.numHiddenLayers() * c.numKeyValueHeads() * c.headDim() * positions * bytes;
   }
 
   private static Map<String, String> sizes(JanusConfig config) {
-    JanusConfig.Text text = config.text();
+    LlamaSizes text = config.text();
     JanusConfig.Vision vision = config.vision();
     JanusConfig.Generation generation = config.generation();
     Map<String, String> sizes = new LinkedHashMap<>();

@@ -6,8 +6,8 @@ import dev.diptych.core.vq.VqConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.models.deepseek.ChatPrompt;
+import dev.diptych.models.deepseek.LlamaSizes;
 import dev.diptych.models.deepseek.TimmSiglip;
-import java.util.List;
 import java.util.Optional;
 
 /**
@@ -25,7 +25,7 @@ import java.util.Optional;
  */
 record JanusConfig(
     Layout layout,
-    Text text,
+    LlamaSizes text,
     Vision vision,
     int imageTokens,
     Generation generation,
@@ -44,71 +44,6 @@ record JanusConfig(
     /** {@return whose way of laying out a turn and of preparing a picture goes with it} */
     ChatPrompt.Template template() {
       return this == HF ? ChatPrompt.Template.HF : ChatPrompt.Template.ORIGINAL;
-    }
-  }
-
-  /** Llama. */
-  record Text(
-      int vocabSize,
-      int hiddenSize,
-      int intermediateSize,
-      int numHiddenLayers,
-      int numAttentionHeads,
-      int numKeyValueHeads,
-      int headDim,
-      int maxPositionEmbeddings,
-      double rmsNormEps,
-      double ropeTheta,
-      boolean attentionBias,
-      boolean mlpBias) {
-
-    static Text read(JsonMap json) {
-      int hidden = json.integerOr("hidden_size", 4096, 1, 1 << 20);
-      int heads = json.integerOr("num_attention_heads", 32, 1, 1 << 16);
-      int kvHeads = json.integerOr("num_key_value_heads", heads, 1, 1 << 16);
-      if (!json.has("head_dim") && hidden % heads != 0) {
-        throw json.refuse("hidden_size", "a multiple of num_attention_heads " + heads);
-      }
-      int headDim = json.integerOr("head_dim", hidden / heads, 2, 1 << 16);
-      if (heads % kvHeads != 0) {
-        throw json.refuse(
-            "num_key_value_heads", "a divisor of num_attention_heads " + heads);
-      }
-      if (headDim % 2 != 0) {
-        throw json.refuse("head_dim", "an even number, for rotary positions");
-      }
-      if (!json.stringOr("hidden_act", "silu").equals("silu")) {
-        throw unsupported(json, "hidden_act", json.string("hidden_act"), "silu");
-      }
-      return new Text(
-          json.integerOr("vocab_size", 32000, 1, 1 << 24),
-          hidden,
-          json.integerOr("intermediate_size", 11008, 1, 1 << 22),
-          json.integerOr("num_hidden_layers", 32, 1, 4096),
-          heads,
-          kvHeads,
-          headDim,
-          json.integerOr("max_position_embeddings", 2048, 1, 1 << 24),
-          json.numberOr("rms_norm_eps", 1e-6, 1e-12, 1),
-          ropeTheta(json),
-          json.boolOr("attention_bias", false),
-          json.boolOr("mlp_bias", false));
-    }
-
-    private static double ropeTheta(JsonMap json) {
-      for (String key : List.of("rope_scaling", "rope_parameters")) {
-        if (json.has(key) && json.kind(key) == JsonMap.Kind.OBJECT) {
-          JsonMap rope = json.object(key);
-          String type = rope.stringOr("rope_type", rope.stringOr("type", "default"));
-          if (!type.equals("default")) {
-            throw unsupported(rope, "rope_type", type, "default");
-          }
-          if (rope.has("rope_theta")) {
-            return rope.number("rope_theta", 1, 1e12);
-          }
-        }
-      }
-      return json.numberOr("rope_theta", 10000, 1, 1e12);
     }
   }
 
@@ -193,7 +128,7 @@ record JanusConfig(
   record Generation(
       int numEmbeddings, int embedDim, int alignerHiddenLayers, int imageTokenEmbedDim) {
 
-    static Generation read(JsonMap vq, Text text) {
+    static Generation read(JsonMap vq, LlamaSizes text) {
       return new Generation(
           vq.integerOr("num_embeddings", 16384, 1, 1 << 24),
           vq.integerOr("embed_dim", 8, 1, 1 << 16),
@@ -201,7 +136,7 @@ record JanusConfig(
           vq.integerOr("image_token_embed_dim", text.hiddenSize(), 1, 1 << 20));
     }
 
-    static Generation readOriginal(JsonMap json, Text text) {
+    static Generation readOriginal(JsonMap json, LlamaSizes text) {
       JsonMap aligner = json.object("gen_aligner_config").object("params");
       JsonMap head = json.object("gen_head_config").object("params");
       return new Generation(
@@ -221,7 +156,7 @@ record JanusConfig(
   static JanusConfig read(JsonMap json, Checkpoint checkpoint) {
     String type = json.stringOr("model_type", "");
     if (type.equals("janus")) {
-      Text text = Text.read(json.object("text_config"));
+      LlamaSizes text = LlamaSizes.read(json.object("text_config"));
       Vision vision = Vision.read(json.object("vision_config"));
       int tokens =
           json.object("vision_config")
@@ -237,7 +172,7 @@ record JanusConfig(
               Optional.of(json.object("vq_config"))));
     }
     if (type.equals("multi_modality")) {
-      Text text = Text.read(json.object("language_config"));
+      LlamaSizes text = LlamaSizes.read(json.object("language_config"));
       JsonMap visionParams = json.object("vision_config").object("params");
       Vision vision = Vision.infer(visionParams, checkpoint);
       requireClass(json, "vision_config", "CLIPVisionTower");

@@ -8,6 +8,7 @@ import dev.diptych.core.engine.TorchScript;
 import dev.diptych.core.engine.Value;
 import dev.diptych.core.engine.WeightLoader;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.models.deepseek.LlamaSizes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -67,7 +68,7 @@ final class JanusTransformer implements AutoCloseable {
           onFailure.add(TorchScript.load(device, JanusTransformer.class, SHARED));
       Value weights = onFailure.add(WeightLoader.load(
                   device, checkpoint, slices, dtype, JanusTransformer::quantises));
-      JanusConfig.Text c = config.text();
+      LlamaSizes c = config.text();
       try (Scope scope = new Scope()) {
         Value rope =
             script.call(
@@ -103,14 +104,14 @@ final class JanusTransformer implements AutoCloseable {
 
   /** {@return bytes that a cache takes} */
   long cacheBytes(long rows, long capacity) {
-    JanusConfig.Text c = config.text();
+    LlamaSizes c = config.text();
     long perPosition = 2L * c.numHiddenLayers() * c.numKeyValueHeads() * c.headDim();
     return Math.multiplyExact(
         Math.multiplyExact(rows, capacity), perPosition * dtype.bytes());
   }
 
   Cache newCache(int rows, int capacity) {
-    JanusConfig.Text c = config.text();
+    LlamaSizes c = config.text();
     try (Scope scope = new Scope()) {
       Value tensors =
           script.call(

@@ -2,6 +2,7 @@ package dev.diptych.models.janus;
 
 import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.weights.Weights;
+import dev.diptych.models.deepseek.LlamaSizes;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -95,7 +96,7 @@ final class JanusWeights {
   }
 
   private void languageModel() {
-    JanusConfig.Text c = config.text();
+    LlamaSizes c = config.text();
     long d = c.hiddenSize();
     long f = c.intermediateSize();
     long q = (long) c.numAttentionHeads() * c.headDim();
