@@ -14,6 +14,8 @@ import dev.diptych.models.emu3.Emu3Checkpoint;
 import dev.diptych.models.emu3.Emu3Model;
 import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
+import dev.diptych.models.janusflow.JanusFlowCheckpoint;
+import dev.diptych.models.janusflow.JanusFlowModel;
 import dev.diptych.models.transfusion.TransfusionCheckpoint;
 import dev.diptych.models.transfusion.TransfusionModel;
 import java.nio.file.Files;
@@ -33,6 +35,11 @@ public final class Diptych {
   /** What the library does with the checkpoints of one family. */
   private enum Family {
     JANUS("janus", "multi_modality") {
+      @Override
+      boolean isOne(Path folder) {
+        return super.isOne(folder) && !JanusFlowCheckpoint.isOne(config(folder));
+      }
+
       @Override
       UnifiedModel load(Path folder, LoadOptions options) {
         if (options.imageCoder().isPresent()) {
@@ -62,6 +69,33 @@ public final class Diptych {
         try (Checkpoint checkpoint = Checkpoint.open(folder)) {
           return JanusCheckpoint.exportVqDecoder(checkpoint, config(folder), file);
         }
+      }
+    },
+
+    JANUS_FLOW("multi_modality") {
+      @Override
+      boolean isOne(Path folder) {
+        return super.isOne(folder) && JanusFlowCheckpoint.isOne(config(folder));
+      }
+
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return JanusFlowModel.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return JanusFlowCheckpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return JanusFlowCheckpoint.exportVqEncoder(folder, file);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return JanusFlowCheckpoint.exportVqDecoder(folder, file);
       }
     },
 
@@ -174,6 +208,7 @@ public final class Diptych {
                           + "\n  supported "
                           + Arrays.stream(values())
                               .flatMap(f -> f.modelTypes.stream())
+                              .distinct()
                               .collect(Collectors.joining(", "))));
     }
   }
