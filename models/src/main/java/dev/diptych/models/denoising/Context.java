@@ -125,6 +125,35 @@ public final class Context implements AutoCloseable {
     this.read = Math.min(read, length);
   }
 
+  /**
+   * {@return a sequence of the first rows, with a cache of its own into which what was read of them is
+   * copied}
+   *
+   * @param rows not a part of a picture
+   * @param capacity rows for which there is room at once
+   */
+  public Context prefix(int rows, int capacity) {
+    Context copy = new Context(transformer, limit, requireMemory);
+    copy.grow(rows);
+    System.arraycopy(ids, 0, copy.ids, 0, rows);
+    System.arraycopy(positions, 0, copy.positions, 0, rows);
+    copy.pieces.putAll(pieces.headMap(rows, false));
+    copy.length = rows;
+    copy.nextPosition = rows == 0 ? 0 : positions[rows - 1] + 1;
+    copy.reserve(capacity);
+    int known = Math.min(read, rows);
+    if (known > 0) {
+      try {
+        transformer.copyCache(cache, copy.cache, known);
+        copy.read = known;
+      } catch (RuntimeException | Error e) {
+        copy.close();
+        throw e;
+      }
+    }
+    return copy;
+  }
+
   /** {@return bytes that room for so many rows takes beside what is there} */
   public long growth(int capacity) {
     return cache != null && cache.capacity() >= capacity
