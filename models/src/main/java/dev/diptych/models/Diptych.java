@@ -8,6 +8,8 @@ import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.JsonMap;
+import dev.diptych.models.bagel.BagelCheckpoint;
+import dev.diptych.models.bagel.BagelModel;
 import dev.diptych.models.chameleon.ChameleonCheckpoint;
 import dev.diptych.models.chameleon.ChameleonModel;
 import dev.diptych.models.emu3.Emu3Checkpoint;
@@ -167,6 +169,33 @@ public final class Diptych {
       @Override
       List<Path> exportVqDecoder(Path folder, Path file) {
         return TransfusionCheckpoint.exportVqDecoder(folder, file);
+      }
+    },
+
+    BAGEL("bagel") {
+      @Override
+      boolean isOne(Path folder) {
+        return BagelCheckpoint.isOne(folder);
+      }
+
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return BagelModel.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return BagelCheckpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return BagelCheckpoint.exportVqEncoder(folder, file);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return BagelCheckpoint.exportVqDecoder(folder, file);
       }
     };
 
