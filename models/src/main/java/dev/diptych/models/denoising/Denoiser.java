@@ -55,9 +55,38 @@ public final class Denoiser {
      * After every step.
      *
      * @param done how many were taken
-     * @param latents gives all pictures as they are, [N * C * y * x] float32
+     * @param latents all pictures as they are, valid until this returns
      */
-    void after(int done, Supplier<float[]> latents);
+    void after(int done, Latents latents);
+  }
+
+  /** Pictures between two steps; numbers leave native memory only when they are asked for. */
+  public static final class Latents implements Supplier<float[]> {
+    private final Value before;
+    private final Value now;
+    private final Value noise;
+    private final NoiseTable.Step step;
+
+    private Latents(Value before, Value now, Value noise, NoiseTable.Step step) {
+      this.before = before;
+      this.now = now;
+      this.noise = noise;
+      this.step = step;
+    }
+
+    /** {@return the pictures with what noise is left in them, [N * C * y * x] float32} */
+    @Override
+    public float[] get() {
+      return now.toFloats();
+    }
+
+    /**
+     * {@return the pictures that the model sees in the noise so far, [N * C * y * x] float32, for
+     * previews}
+     */
+    public float[] seen() {
+      return step.picture(before.toFloats(), now.toFloats(), noise == null ? null : noise.toFloats());
+    }
   }
 
   /**
@@ -128,18 +157,23 @@ public final class Denoiser {
       int[] sides,
       Step step,
       Progress progress) {
-    Value latents = noise(noise, first, pictures, 0, sides);
+    Value latents;
+    try (Value start = noise(noise, first, pictures, 0, sides)) {
+      latents = transformer.kept(start);
+    }
     try {
       for (int i = 0; i < table.size(); i++) {
         before.run();
-        boolean noisy = table.steps().get(i).noisy();
-        try (Value added = noisy ? noise(noise, first, pictures, i + 1, sides) : null) {
+        NoiseTable.Step at = table.steps().get(i);
+        try (Value added = at.noisy() ? noise(noise, first, pictures, i + 1, sides) : null) {
           // What is not read may be anything of the right shape.
-          Value next = step.take(latents, noisy ? added : latents, i);
-          latents.close();
+          Value next = step.take(latents, added == null ? latents : added, i);
+          Value last = latents;
           latents = next;
+          try (last) {
+            progress.after(i + 1, new Latents(last, next, added, at));
+          }
         }
-        progress.after(i + 1, latents::toFloats);
       }
       return split(latents.toFloats(), pictures);
     } finally {
@@ -153,7 +187,7 @@ public final class Denoiser {
     for (int n = 0; n < pictures; n++) {
       System.arraycopy(noise.draw(first + n, draw, size), 0, all, n * size, size);
     }
-    return transformer.kept(all, pictures, sides[0], sides[1], sides[2]);
+    return transformer.device().floats(all, pictures, sides[0], sides[1], sides[2]);
   }
 
   private static float[][] split(float[] all, int pictures) {

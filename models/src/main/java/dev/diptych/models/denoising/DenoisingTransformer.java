@@ -312,8 +312,13 @@ public final class DenoisingTransformer implements AutoCloseable {
   /** {@return a float32 tensor that a script may keep, unlike one over a buffer of Java's} */
   public Value kept(float[] values, long... sides) {
     try (Value over = device.floats(values, sides)) {
-      return script.call("kept", over);
+      return kept(over);
     }
+  }
+
+  /** {@return a copy that a script may keep} */
+  Value kept(Value over) {
+    return script.call("kept", over);
   }
 
   @Override

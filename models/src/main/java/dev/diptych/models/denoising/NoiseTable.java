@@ -21,7 +21,35 @@ public record NoiseTable(List<Step> steps) {
    * @param row [9] as of {@link DiffusionStep#row}
    * @param noisy whether noise is added
    */
-  public record Step(double time, float[] row, boolean noisy) {}
+  public record Step(double time, float[] row, boolean noisy) {
+    /**
+     * Finds the picture that the model saw in the noise, from what the step made of it.
+     *
+     * @param x [...] before the step
+     * @param next [...] after it
+     * @param noise [...] that it added; null where it added none
+     * @return [...] float32
+     */
+    float[] picture(float[] x, float[] next, float[] noise) {
+      float[] picture = new float[x.length];
+      // next = row[3] picture + row[4] x + row[5] output + row[6] noise
+      boolean direct = row[5] == 0 && row[3] != 0;
+      double ofOutput = row[3] * (double) row[1] + row[5];
+      for (int i = 0; i < x.length; i++) {
+        double rest = next[i] - row[4] * (double) x[i];
+        if (noise != null) {
+          rest -= row[6] * (double) noise[i];
+        }
+        double seen =
+            direct
+                ? rest / row[3]
+                : row[0] * (double) x[i]
+                    + row[1] * (rest - row[3] * (double) row[0] * x[i]) / ofOutput;
+        picture[i] = (float) Math.min(Math.max(seen, -row[2]), row[2]);
+      }
+      return picture;
+    }
+  }
 
   /** Copies the list. */
   public NoiseTable {
@@ -54,6 +82,9 @@ public record NoiseTable(List<Step> steps) {
     List<Step> steps = new ArrayList<>();
     for (int i = 0; i < differences.length; i++) {
       float[] row = new float[DiffusionStep.COLUMNS];
+      // The picture at the flow's end; the step itself does not read it.
+      row[0] = 1;
+      row[1] = (float) (times[differences.length] - times[i]);
       row[2] = Float.MAX_VALUE;
       row[4] = 1;
       row[5] = (float) differences[i];

@@ -24,7 +24,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongFunction;
-import java.util.function.Supplier;
 
 /**
  * A conversation in which words and pictures are one sequence. A picture is denoised behind all that
@@ -327,11 +326,11 @@ final class TransfusionSession extends Session {
       return options.imageGuidanceScale().orElse(1);
     }
 
-    private void tell(int done, Supplier<float[]> latents, int count, int first) {
+    private void tell(int done, Denoiser.Latents latents, int count, int first) {
       run.token();
       run.listener().onImageProgress(done, table.size());
       if (done < table.size() && run.previewDue()) {
-        float[] all = latents.get();
+        float[] all = latents.seen();
         int size = all.length / count;
         for (int n = 0; n < count; n++) {
           float[] one = Arrays.copyOfRange(all, n * size, (n + 1) * size);
