@@ -1,0 +1,4 @@
+package dev.diptych.core.nn;
+
+/** Stands beside a script that calls CLIP's tower. */
+final class ClipTower {}
