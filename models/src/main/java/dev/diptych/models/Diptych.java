@@ -18,6 +18,8 @@ import dev.diptych.models.janus.JanusCheckpoint;
 import dev.diptych.models.janus.JanusModel;
 import dev.diptych.models.janusflow.JanusFlowCheckpoint;
 import dev.diptych.models.janusflow.JanusFlowModel;
+import dev.diptych.models.monoformer.MonoFormerCheckpoint;
+import dev.diptych.models.monoformer.MonoFormerModel;
 import dev.diptych.models.transfusion.TransfusionCheckpoint;
 import dev.diptych.models.transfusion.TransfusionModel;
 import java.nio.file.Files;
@@ -196,6 +198,33 @@ public final class Diptych {
       @Override
       List<Path> exportVqDecoder(Path folder, Path file) {
         return BagelCheckpoint.exportVqDecoder(folder, file);
+      }
+    },
+
+    MONOFORMER("monoformer") {
+      @Override
+      boolean isOne(Path folder) {
+        return MonoFormerCheckpoint.isOne(folder);
+      }
+
+      @Override
+      UnifiedModel load(Path folder, LoadOptions options) {
+        return MonoFormerModel.load(folder, options);
+      }
+
+      @Override
+      CheckpointSummary summary(Path folder) {
+        return MonoFormerCheckpoint.summary(folder);
+      }
+
+      @Override
+      List<Path> exportVqEncoder(Path folder, Path file) {
+        return MonoFormerCheckpoint.refuseCodes(folder);
+      }
+
+      @Override
+      List<Path> exportVqDecoder(Path folder, Path file) {
+        return MonoFormerCheckpoint.refuseCodes(folder);
       }
     };
 
