@@ -2,6 +2,7 @@ package dev.diptych.models.transfusion;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonObject;
@@ -14,6 +15,7 @@ import dev.diptych.core.InvalidImageException;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedModelException;
@@ -188,6 +190,25 @@ class TransfusionHostileTest {
         }
         assertThat(Value.live()).isLessThanOrEqualTo(live + 1);
       }
+    }
+  }
+
+  @Test
+  void aCoderThatHasNoRoomIsToldBeforeAPictureIsBegun() {
+    Path folder = TinyTransfusion.folder("linear");
+    long weights =
+        catchThrowableOfType(
+                ResourceLimitException.class,
+                () -> TransfusionModel.load(folder, TinyTransfusion.FLOAT32.withMemoryLimit(1)))
+            .asked();
+    try (UnifiedModel model =
+        TransfusionModel.load(folder, TinyTransfusion.FLOAT32.withMemoryLimit(weights + 10))) {
+      assertThatThrownBy(() -> model.draw("a circle"))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture decoder's features");
+      assertThatThrownBy(() -> model.caption(Image.of(8, 8, new byte[192])))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture encoder's features");
     }
   }
 

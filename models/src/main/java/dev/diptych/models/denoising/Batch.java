@@ -12,6 +12,7 @@ import dev.diptych.core.engine.Value;
  * @param span (lengths, positions, blocks, pictures), see the script
  * @param contexts G
  * @param rows of each context, one for every picture that is drawn from it
+ * @param scope what is freed with it
  */
 public record Batch(Value caches, Value span, int contexts, int rows, Scope scope)
     implements AutoCloseable {

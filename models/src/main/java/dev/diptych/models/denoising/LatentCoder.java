@@ -23,6 +23,9 @@ import java.util.Optional;
  * opened and checked with the model.
  */
 public final class LatentCoder implements AutoCloseable {
+  // Latents across the smallest tile of a decoder.
+  private static final int LEAST_TILE = 8;
+
   private final Checkpoint checkpoint;
   private final String prefix;
   private final VaeConfig config;
@@ -115,6 +118,12 @@ public final class LatentCoder implements AutoCloseable {
 
   private static long bytes(OnnxGraph graph) {
     return graph.weights().stream().mapToLong(OnnxGraph.Weight::bytes).sum();
+  }
+
+  /** {@return bytes of features that decoding a picture takes at least, in the smallest tiles} */
+  public long leastWork(int rows, int columns) {
+    return VaeTiling.activationBytes(
+        config, Math.min(rows, LEAST_TILE), Math.min(columns, LEAST_TILE));
   }
 
   /** {@return the coder's sizes} */

@@ -287,6 +287,9 @@ public final class TransfusionModel implements UnifiedModel {
     run.step();
     long begin = System.nanoTime();
     int side = imageProcessor.side();
+    requireMemory(
+        "the picture encoder's features",
+        VaeTiling.activationBytes(coder.config(), config.latentSize(), config.latentSize()));
     float[] latents =
         coder.encode(imageProcessor.pixelValues(image), side, side, run::step);
     run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));

@@ -241,6 +241,9 @@ final class TransfusionSession extends Session {
       this.latentRows = size[0];
       this.latentColumns = size[1];
       this.layout = model.network().layout(latentRows, latentColumns);
+      // Known before a picture is begun, although its pixels come last.
+      model.requireMemory(
+          "the picture decoder's features", model.coder().leastWork(latentRows, latentColumns));
       this.table =
           model
               .sampler()
