@@ -25,8 +25,9 @@ public interface GenerationListener {
   default void onImageProgress(int done, int total) {}
 
   /**
-   * A picture as far as it has formed, the rest in a neutral colour. Only when the request asks for
-   * previews, and no more often than it allows.
+   * A picture as far as it has formed: what is missing in a neutral colour, or all of it as the model
+   * expects it behind the noise that is left. Only when the request asks for previews, and no more
+   * often than it allows.
    *
    * @param index which picture, from 0
    * @param preview the picture in its final size

@@ -36,6 +36,8 @@ final class Benchmark {
   private static final String PROMPT = "a large red circle above a small blue square";
 
   private final UnifiedModel model;
+  // A step of denoising computes with all patches at once: no codes, and not bound by what it reads.
+  private final boolean denoises;
   private final CheckpointSummary.Step step;
   // Pixels of a side of the picture that is read, so that no resizing is timed.
   private final int side;
@@ -62,6 +64,7 @@ final class Benchmark {
       Cancellation cancellation,
       Consumer<String> note) {
     this.model = model;
+    this.denoises = model.defaults(Output.IMAGE).inferenceSteps().isPresent();
     this.step = summary.step().orElseThrow();
     Map<String, String> sizes = summary.sizes();
     String own = sizes.getOrDefault("image.resolution", "384");
@@ -143,16 +146,20 @@ final class Benchmark {
     if (name.equals(DRAWING)) {
       add(name + ", pictures at once", plan.pictures(), "");
     }
-    int[] rows = rows(prompt);
-    add(name + ", rows of a picture", rows.length, "");
-    add(name + ", first code", percentile(first, 0.5), "ms");
+    add(name + (denoises ? ", first step" : ", first code"), percentile(first, 0.5), "ms");
     add(name + " step, median", median, "ms");
     add(name + " step, 95th percentile", percentile(steps, 0.95), "ms");
     add(name + " step, native calls", calls, "");
-    add(name + ", codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
     if (!decoding.isEmpty()) {
-      add("picture decoding (VQ)", percentile(decoding, 0.5), "ms");
+      String decoder = denoises ? "picture decoding (VAE)" : "picture decoding (VQ)";
+      add(decoder, percentile(decoding, 0.5), "ms");
     }
+    if (denoises) {
+      return;
+    }
+    int[] rows = rows(prompt);
+    add(name + ", rows of a picture", rows.length, "");
+    add(name + ", codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
     double drawn = steps.size() / (2.0 * plan.rounds());
     double cached = plan.pictures() * Arrays.stream(rows).mapToDouble(r -> r + drawn).sum();
     add(name + " step, read", gigabytes(step.drawing(), cached) / (median / 1e3), "GB/s");

@@ -36,8 +36,8 @@ import picocli.CommandLine.Option;
       "Lines are said to the model, except:",
       "  /image FILE    show it a picture with the next line",
       "  /draw PROMPT   draw; most models have seen what they drew and can be asked about it, Janus",
-      "                 goes on as if it had drawn nothing; after /image, a model that edits changes",
-      "                 that picture",
+      "                 and JanusFlow go on as if they had drawn nothing; after /image, a model that",
+      "                 edits changes that picture",
       "  /tell PROMPT   answer in words and pictures, where the model can, and make a page of it",
       "  /reset         forget the conversation",
       "  /quit          end"

@@ -18,10 +18,13 @@ import picocli.CommandLine.Spec;
 /** Writes what the library runs in ONNX Runtime as a file of its own. */
 @Command(
     name = "export",
-    description = "Write a VQ coder as an ONNX file that needs nothing else.",
+    description = "Write a picture coder as an ONNX file that needs nothing else.",
     mixinStandardHelpOptions = true,
     sortOptions = false)
 final class ExportCommand implements Callable<Integer> {
+  private static final List<String> PARTS =
+      List.of("vq-encoder", "vq-decoder", "vae-encoder", "vae-decoder");
+
   private final Console console;
 
   @Spec CommandSpec spec;
@@ -36,7 +39,8 @@ final class ExportCommand implements Callable<Integer> {
       names = "--part",
       required = true,
       paramLabel = "PART",
-      description = "vq-encoder (pixels to codes) or vq-decoder (codes to pixels).")
+      description = "vq-encoder (pixels to codes) or vq-decoder (codes to pixels); vae-encoder or"
+          + " vae-decoder where pictures are latents.")
   String part;
 
   @Option(
@@ -54,9 +58,10 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!List.of("vq-encoder", "vq-decoder").contains(part)) {
+    if (!PARTS.contains(part)) {
       throw new ParameterException(
-          spec.commandLine(), "--part is " + part + "; expected vq-encoder or vq-decoder");
+          spec.commandLine(),
+          "--part is " + part + "; expected one of " + String.join(", ", PARTS));
     }
     Pictures.requireWritable(output);
     Path source = folder == null ? DemoModel.folder() : folder;
@@ -64,7 +69,7 @@ final class ExportCommand implements Callable<Integer> {
     Interrupt interrupt = Interrupt.removing(half(""), half(".data"));
     try {
       written =
-          part.equals("vq-encoder")
+          part.endsWith("encoder")
               ? Diptych.exportVqEncoder(source, output)
               : Diptych.exportVqDecoder(source, output);
     } finally {

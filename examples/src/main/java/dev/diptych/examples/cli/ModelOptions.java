@@ -57,7 +57,7 @@ final class ModelOptions {
   @Option(
       names = "--image-decoder",
       paramLabel = "FILE.onnx",
-      description = "Exported decoder that turns image codes into pixels.")
+      description = "Exported decoder that turns codes or latents into pixels.")
   Path imageDecoder;
 
   @Option(
