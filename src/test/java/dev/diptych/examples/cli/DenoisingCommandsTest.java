@@ -27,6 +27,8 @@ class DenoisingCommandsTest {
   private static final Path FLOW = Golden.folder("transfusion/unet");
   private static final Path BAGEL = Golden.folder("bagel/checkpoint");
 
+  private static final Path CLASSES = Golden.folder("monoformer/published");
+
   @TempDir Path folder;
 
   @ParameterizedTest
@@ -36,7 +38,8 @@ class DenoisingCommandsTest {
         "transfusion/linear; transfusion; of this library, patches by one matrix",
         "transfusion/unet; transfusion; of this library, patches by the blocks of a U-Net",
         "janusflow/checkpoint; janusflow; original (deepseek-ai), with a VAE",
-        "bagel/checkpoint; bagel; published"
+        "bagel/checkpoint; bagel; published",
+        "monoformer/published; monoformer; original, averaged weights"
       })
   void inspectSaysWhatACheckpointIs(String golden, String family, String layout) {
     Cli run = Cli.run("inspect", Golden.folder(golden), "--json");
@@ -75,10 +78,10 @@ class DenoisingCommandsTest {
     Path target = folder.resolve("p.png");
     Object[] shifted = {"draw", "a", "-o", target, "--seed", 5, "--shift", 3, "--model"};
 
-    Cli flow = Cli.run(with(shifted, FLOW));
+    Cli flow = Cli.run(with(new Object[] {FLOW}, shifted));
     Path plain = folder.resolve("q.png");
     Cli.run("draw", "a", "-o", plain, "--seed", 5, "--model", FLOW);
-    Cli ddpm = Cli.run(with(shifted, DDPM));
+    Cli ddpm = Cli.run(with(new Object[] {DDPM}, shifted));
     Cli renormalised =
         Cli.run("draw", "a", "-o", target, "--renorm", "global", "--model", FLOW);
 
@@ -116,6 +119,27 @@ class DenoisingCommandsTest {
     assertThat(edit.json().getAsJsonObject("options").toString())
         .contains("\"imageGuidanceScale\":2.0", "\"kind\":\"text_channel\"");
     assertThat(think.json().getAsJsonObject("options").get("think").getAsBoolean()).isTrue();
+  }
+
+  @Test
+  void aModelThatOnlyDrawsSaysSo() {
+    Path target = folder.resolve("p.png");
+
+    Object[] model = {"--model", CLASSES, "--image-coder", Golden.folder("monoformer/vae")};
+
+    Cli draw = Cli.run(with(model, "draw", "a tench", "-o", target, "--steps", 2));
+    Cli caption = Cli.run(with(model, "caption", target));
+    Cli edit = Cli.run(with(model, "edit", target, "a goldfish", "-o", target));
+
+    assertThat(draw.exitCode()).as(draw.stderr()).isZero();
+    assertThat(ImageFile.read(target).width()).isEqualTo(48);
+    for (Cli refused : List.of(caption, edit)) {
+      assertThat(refused.exitCode()).isEqualTo(1);
+      assertThat(refused.stderr())
+          .startsWith("diptych: ")
+          .contains("TEXT -> IMAGE")
+          .doesNotContain("\tat ");
+    }
   }
 
   @Test
@@ -179,7 +203,7 @@ class DenoisingCommandsTest {
     Object[] draw = {"draw", "a", "--seed", 5, "--model", DDPM, "-o"};
 
     Cli export = Cli.run("export", DDPM, "--part", "vae-decoder", "-o", onnx);
-    Cli.run(with(draw, own));
+    Cli.run(with(new Object[] {own}, draw));
     Cli drawn =
         Cli.run(
             "draw", "a", "--seed", 5, "--model", DDPM, "--image-decoder", onnx, "-o", exported);
@@ -218,8 +242,8 @@ class DenoisingCommandsTest {
     }
   }
 
-  private static Object[] with(Object[] arguments, Path model) {
-    return Stream.concat(Stream.of(arguments), Stream.of(model)).toArray();
+  private static Object[] with(Object[] last, Object... first) {
+    return Stream.concat(Stream.of(first), Stream.of(last)).toArray();
   }
 
   private List<String> names() {

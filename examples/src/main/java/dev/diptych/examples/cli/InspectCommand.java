@@ -184,7 +184,17 @@ final class InspectCommand implements Callable<Integer> {
     json.addProperty("tensors", summary.tensors());
     json.addProperty("parameters", summary.parameters());
     JsonObject sizes = new JsonObject();
-    summary.sizes().forEach((k, v) -> sizes.addProperty(k, Long.parseLong(v)));
+    summary
+        .sizes()
+        .forEach(
+            (name, value) -> {
+              // Most are numbers; some name a kind.
+              if (value.matches("\\d{1,18}")) {
+                sizes.addProperty(name, Long.parseLong(value));
+              } else {
+                sizes.addProperty(name, value);
+              }
+            });
     json.add("sizes", sizes);
     JsonArray parts = new JsonArray();
     for (CheckpointSummary.Part part : summary.parts()) {
