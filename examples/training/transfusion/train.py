@@ -5,6 +5,9 @@ of a noisy picture the velocity noise - data. Pictures of the context are clean,
 `python train.py VAE.pt CHECKPOINT.pt --start JANUS_FOLDER --minutes 70`; it resumes from
 CHECKPOINT.pt when that exists. The learning rate follows the share of the minutes that is spent, so
 a slower machine takes fewer steps.
+
+`torchrun --nproc-per-node 2 train.py ...` trains on two processors with a thread each, which meet once
+a step: on a shared machine two threads of one process wait for each other hundreds of times a step.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import time
 from dataclasses import dataclass, field
 
 import torch
+import torch.distributed as distributed
 import torch.nn.functional as F
 
 import model
@@ -374,6 +378,18 @@ def losses(forward: Forward, batches: list[Batch]) -> tuple[torch.Tensor, torch.
     return off.mean(), loss, log
 
 
+def meet(trained: list[torch.Tensor], spent: float) -> float:
+    """Averages the gradients over the processes; all go by the first one's clock."""
+    flat = torch.cat([p.grad.flatten() for p in trained])
+    distributed.all_reduce(flat)
+    flat /= distributed.get_world_size()
+    for p, part in zip(trained, flat.split([p.numel() for p in trained])):
+        p.grad.copy_(part.view_as(p))
+    clock = torch.tensor([spent], dtype=torch.float64)
+    distributed.broadcast(clock, 0)
+    return clock.item()
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("vae", help="written by train_vae.py")
@@ -395,7 +411,11 @@ def main() -> None:
     arguments.add_argument("--eager", action="store_true")
     arguments.add_argument("--stop-after", type=int, default=0, help="steps, for a trial")
     args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
+    rank = int(os.environ.get("RANK", 0))
+    shared = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if shared:
+        distributed.init_process_group("gloo")
+    torch.set_num_threads(1 if shared else args.threads)
     torch.manual_seed(17)
     torch._dynamo.config.recompile_limit = 64
 
@@ -405,14 +425,14 @@ def main() -> None:
     vae.load_state_dict(saved["model"])
     vae.requires_grad_(False).eval().to(memory_format=torch.channels_last)
     transfusion = model.build(tokenizer.get_vocab_size())
-    rng = random.Random(args.seed)
+    rng = random.Random(args.seed + 1000 * rank)
     planned = []
     while len(planned) < args.pairs:
         scene = world.random_scene(rng, 0.1)
         if not scene.is_held_out():
             planned.append(scene)
     pool = Pool(vae, args.seed, planned)
-    data = Data(tokenizer, pool, 29)
+    data = Data(tokenizer, pool, 29 + rank)
     data.alone = args.alone
     begin = time.time()
     pool.grow(1200)
@@ -442,11 +462,11 @@ def main() -> None:
         average, step, spent = saved["average"], saved["step"], saved["spent"]
         if args.further:
             spent = 0.0
-        data.rng = random.Random(1000 + step)
-        torch.manual_seed(1000 + step)
+        data.rng = random.Random(1000 + step + 100000 * rank)
         print(f"resumed at step {step}, {spent / 60:.1f} minutes spent", flush=True)
     print(f"{sum(p.numel() for p in trained)} parameters", flush=True)
 
+    torch.manual_seed(1000 + step + 100000 * rank)
     forward = Forward(transfusion, not args.eager)
     held = Pool(vae, 97, world.scenes(97, 64, True, 0.0))
     held.grow(64)
@@ -456,6 +476,8 @@ def main() -> None:
         batch.corrupt(0.0, 1.0, generator)
 
     def save() -> None:
+        if rank:
+            return
         torch.save({"model": transfusion.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
                     "average": average, "step": step, "spent": spent}, args.checkpoint + ".part")
         os.replace(args.checkpoint + ".part", args.checkpoint)
@@ -465,13 +487,8 @@ def main() -> None:
     follow = 0.01 if args.further else 0.003
     first, last, kept = step, time.time(), time.time()
     mean = None
-    while spent < budget:
-        rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
-        for optimizer, scale in zip(optimizers, scales):
-            for group in optimizer.param_groups:
-                group["lr"] = scale * rate
-        pool.grow(6)
+    while True:
+        pool.grow(3 if shared else 6)
         batches = data.batch(args.rows)
         for batch in batches:
             batch.corrupt(*args.times)
@@ -479,6 +496,15 @@ def main() -> None:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         (args.pictures * drawn + said).backward()
+        if shared:
+            spent = meet(trained, spent)
+        if spent >= budget:
+            break
+        rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
+        for optimizer, scale in zip(optimizers, scales):
+            for group in optimizer.param_groups:
+                group["lr"] = scale * rate
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -490,11 +516,11 @@ def main() -> None:
         last = now
         seen = torch.tensor([drawn.item(), said.item(), *log])
         mean = seen if mean is None else torch.lerp(mean, seen, 0.05)
-        if step % 25 == 0:
+        if step % 25 == 0 and not rank:
             print(f"step {step} pictures {mean[0]:.4f} words {mean[1]:.4f} by kind"
                   f" {' '.join(f'{e:.3f}' for e in mean[2:])} rate {rate:.2e} spent {spent / 60:.1f} min"
                   f" of {len(pool.scenes)}", flush=True)
-        if step % 200 == 0:
+        if step % 200 == 0 and not rank:
             with torch.no_grad():
                 d, w, log = losses(forward, test)
             print(f"  held out: pictures {d:.4f} words {w:.4f} by kind {' '.join(f'{e:.3f}' for e in log)}",
