@@ -32,6 +32,8 @@ DRAW, READ, EDIT, STORY = 96, 120, 152, 448  # lengths of rows
 BOS, EOS, BOI, EOI, SEP, PAD = (
     words.ID[n] for n in (words.BOS, words.EOS, words.BOI, words.EOI, words.SEP, words.PAD))
 NOTHING, IMAGES = 0.1, 0.05  # shares of rows whose context is dropped, for guidance
+LEARNT = {"remove": 0.4, "add": 0.12}  # shares that are kept of edits that there are many of
+CHANGED = 4.0  # weight of the patches that an edit changes
 LATENT_NOISE = 0.05  # deviation of what the context's pictures may be off
 
 
@@ -146,7 +148,7 @@ class Pool:
             i = rng.randrange(len(self.scenes))
             if self.edits[i]:
                 edit, before, after = rng.choice(self.edits[i])
-                if edit.kind not in ("remove", "add") or rng.random() < (0.7, 0.5)[edit.kind == "add"]:
+                if rng.random() < LEARNT.get(edit.kind, 1.0):
                     return edit, self.latents[i][before], self.latents[i][after]
 
 
@@ -157,6 +159,7 @@ class Row:
     ids: list[int] = field(default_factory=list)
     wanted: list[bool] = field(default_factory=list)
     pictures: list[tuple[int, torch.Tensor, bool]] = field(default_factory=list)  # column, latents, noisy
+    weights: torch.Tensor | None = None  # of the noisy picture's patches
     copies: list[tuple[int, torch.Tensor]] = field(default_factory=list)  # of clean ones, noisy
 
     def say(self, ids: list[int], wanted: bool) -> "Row":
@@ -206,11 +209,11 @@ class Data:
         scene, latents = self.pool.pick(rng, self.alone)
         kind = rng.random()
         turns = []
-        if kind < 0.7:
+        if kind < 0.5:
             turns.append((world.caption_question(rng), world.caption(scene)))
-        if kind > 0.5:
+        if kind > 0.2:
             turns.append(world.question(scene, rng))
-        if kind > 0.9:
+        if kind > 0.5:
             turns.append(world.question(scene, rng))
         how = rng.random()
         row = Row()
@@ -237,6 +240,7 @@ class Data:
         if dropped < NOTHING + IMAGES:
             return row.say([SEP], False).show(after, noisy=True)
         row.say(self.words(world.edit_prompt(edit, self.rng)) + [SEP], False)
+        row.weights = torch.where((after - before).abs().amax(-1) > 0.5, CHANGED, 1.0)
         return row.show(after, opened=True, noisy=True).say([EOS], True)
 
     def story(self) -> Row:
@@ -275,7 +279,7 @@ class Batch:
         limit = torch.zeros(size, dtype=torch.long)  # sees what is kept before this position
         inside = torch.full(size, -1)  # the picture's number
         kept = torch.zeros(size, dtype=torch.bool)
-        places, latents, noisy = [], [], []
+        places, latents, noisy, weights = [], [], [], []
         for r, row in enumerate(rows):
             n = len(row.ids)
             assert row.length() <= length, (row.length(), length)
@@ -295,6 +299,8 @@ class Batch:
                 places.append(r * length + column)
                 latents.append(latent)
                 noisy.append(is_noisy)
+                if is_noisy:
+                    weights.append(torch.ones(p) if row.weights is None else row.weights)
         same = (inside[:, :, None] == inside[:, None, :]) & (inside >= 0)[:, None]
         seen = (kept[:, None] & (position[:, None] < limit[:, :, None])) | same
         self.mask = torch.where(seen, 0.0, -1e9)[:, None]
@@ -302,6 +308,7 @@ class Batch:
         self.places = torch.tensor(places)[:, None] + torch.arange(p)
         self.latents = torch.stack(latents).float()
         self.noisy = torch.tensor(noisy)
+        self.weights = torch.stack(weights) if weights else torch.zeros(0, p)
 
     def corrupt(self, mean: float, deviation: float, generator=None) -> None:
         """Draws times and noise anew: logit-normal times of the noisy pictures, 0 of the others."""
@@ -369,13 +376,14 @@ def losses(forward: Forward, batches: list[Batch]) -> tuple[torch.Tensor, torch.
     logits = forward.logits(torch.cat(said))
     loss = F.cross_entropy(logits, torch.cat(wanted))
     off = (forward.velocity(torch.cat(drawn)) - torch.cat(targets)).square().mean(-1)
+    weights = torch.cat([batch.weights.flatten() for batch in batches])
     missed = (logits.argmax(-1) != torch.cat(wanted)).float()
     log = []
     for (rows, row), part, own in zip(
             shares, missed.split([len(w) for w in wanted]), off.split([len(d) for d in drawn])):
         wrong = torch.zeros(rows).index_add_(0, row, part)
         log += [(wrong == 0).float().mean().item(), own.mean().item() if len(own) else 0.0]
-    return off.mean(), loss, log
+    return (off * weights).mean() / weights.mean(), loss, log
 
 
 def meet(trained: list[torch.Tensor], spent: float) -> float:
@@ -405,6 +413,7 @@ def main() -> None:
     arguments.add_argument("--pictures", type=float, default=3.0, help="weight of the pictures' loss")
     arguments.add_argument("--times", type=float, nargs=2, default=[0.3, 1.0],
                            metavar=("MEAN", "DEVIATION"), help="of the times' logits")
+    arguments.add_argument("--edit-time", type=float, default=1.2, help="the mean for edits")
     arguments.add_argument("--pairs", type=int, default=40000, help="scenes to encode in all")
     arguments.add_argument("--seed", type=int, default=23, help="of the scenes")
     arguments.add_argument("--threads", type=int, default=2)
@@ -491,7 +500,8 @@ def main() -> None:
         pool.grow(3 if shared else 6)
         batches = data.batch(args.rows)
         for batch in batches:
-            batch.corrupt(*args.times)
+            known = batch.ids.shape[1] == EDIT  # only much noise leaves it to the words what changes
+            batch.corrupt(args.edit_time if known else args.times[0], args.times[1])
         drawn, said, log = losses(forward, batches)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
