@@ -454,9 +454,12 @@ def edits(seed: int, count: int, want_held_out: bool) -> list[Edit]:
 
 def edit_prompt(edit: Edit, rng: random.Random) -> str:
     """One of the many ways to ask for an edit."""
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         return edit.instruction()
-    the = None if edit.kind == "add" else rng.choice(references(edit.before, edit.thing))
+    the = None
+    if edit.kind != "add":
+        known = references(edit.before, edit.thing)
+        the = known[-1] if rng.random() < 0.3 else rng.choice(known)
     words = edit.wordings(the)
     text = words[0] if rng.random() < 0.4 else rng.choice(words)
     if rng.random() < 0.1:

@@ -33,7 +33,7 @@ BOS, EOS, BOI, EOI, SEP, PAD = (
     words.ID[n] for n in (words.BOS, words.EOS, words.BOI, words.EOI, words.SEP, words.PAD))
 NOTHING, IMAGES = 0.1, 0.05  # shares of rows whose context is dropped, for guidance
 LEARNT = {"remove": 0.4, "add": 0.12}  # shares that are kept of edits that there are many of
-CHANGED = 4.0  # weight of the patches that an edit changes
+THINGS = 6.0  # weight of the patches of an edit that show something before or after
 LATENT_NOISE = 0.05  # deviation of what the context's pictures may be off
 
 
@@ -86,6 +86,8 @@ class Pool:
         self.edits: list[list[tuple[world.Edit, int, int]]] = []
         self.pairs: list[int] = []
         self.storied: list[int] = []  # pairs of two kinds
+        page = torch.tensor(world.BACKGROUND, dtype=torch.uint8).expand(1, world.SIDE, world.SIDE, 3)
+        self.page = model.encode(vae, page)[0]
 
     def grow(self, count: int) -> None:
         """Takes in the next `count` planned scenes."""
@@ -110,9 +112,9 @@ class Pool:
         edits: list[tuple[world.Edit, int, int]] = []
         if len(scene.things) > 1:
             scenes += [world.Scene((t,)) for t in scene.things]
-        for _ in range(2):
+        for turn in range(2):
             while True:
-                which = self.rng.randrange(len(scene.things))
+                which = turn % len(scene.things)
                 edit = world.changed(scene, which, self.rng)
                 if edit.after.is_held_out() == scene.is_held_out():
                     break
@@ -143,11 +145,17 @@ class Pool:
                 which = len(self.scenes[i]) - 1 - rng.randrange(2)
         return self.scenes[i][which], self.latents[i][which]
 
+    def shown(self, latents: torch.Tensor) -> torch.Tensor:
+        """Which patches [64] are not the page's."""
+        return (latents - self.page).abs().amax(-1) > 1.5
+
     def edit(self, rng: random.Random) -> tuple[world.Edit, torch.Tensor, torch.Tensor]:
         while True:
             i = rng.randrange(len(self.scenes))
             if self.edits[i]:
                 edit, before, after = rng.choice(self.edits[i])
+                if edit.before.things[1:] == () and edit.kind != "add" and rng.random() < 0.5:
+                    continue  # with one thing there is no telling which
                 if rng.random() < LEARNT.get(edit.kind, 1.0):
                     return edit, self.latents[i][before], self.latents[i][after]
 
@@ -207,14 +215,9 @@ class Data:
     def read(self) -> Row:
         rng = self.rng
         scene, latents = self.pool.pick(rng, self.alone)
-        kind = rng.random()
-        turns = []
-        if kind < 0.5:
-            turns.append((world.caption_question(rng), world.caption(scene)))
-        if kind > 0.2:
-            turns.append(world.question(scene, rng))
-        if kind > 0.5:
-            turns.append(world.question(scene, rng))
+        turns = [world.question(scene, rng) for _ in range(4)]
+        if rng.random() < 0.35:
+            turns.insert(0, (world.caption_question(rng), world.caption(scene)))
         how = rng.random()
         row = Row()
         if how < 0.15:  # drawn by the model, then talked about
@@ -240,7 +243,7 @@ class Data:
         if dropped < NOTHING + IMAGES:
             return row.say([SEP], False).show(after, noisy=True)
         row.say(self.words(world.edit_prompt(edit, self.rng)) + [SEP], False)
-        row.weights = torch.where((after - before).abs().amax(-1) > 0.5, CHANGED, 1.0)
+        row.weights = torch.where(self.pool.shown(before) | self.pool.shown(after), THINGS, 1.0)
         return row.show(after, opened=True, noisy=True).say([EOS], True)
 
     def story(self) -> Row:
@@ -308,12 +311,17 @@ class Batch:
         self.places = torch.tensor(places)[:, None] + torch.arange(p)
         self.latents = torch.stack(latents).float()
         self.noisy = torch.tensor(noisy)
+        self.edits = torch.tensor([row.weights is not None for row in rows for n in row.pictures + row.copies])
         self.weights = torch.stack(weights) if weights else torch.zeros(0, p)
 
-    def corrupt(self, mean: float, deviation: float, generator=None) -> None:
-        """Draws times and noise anew: logit-normal times of the noisy pictures, 0 of the others."""
+    def corrupt(self, mean: float, deviation: float, edits: float | None = None, generator=None) -> None:
+        """Draws times and noise anew: logit-normal times of the noisy pictures, 0 of the others. Half
+        of the `edits` have a mean of their own."""
         n = len(self.latents)
-        sigma = torch.sigmoid(torch.randn(n, generator=generator) * deviation + mean)
+        at = torch.full((n,), mean)
+        if edits is not None:
+            at[self.edits] = torch.where(torch.rand(n) < 0.5, edits, 1.2)[self.edits]
+        sigma = torch.sigmoid(torch.randn(n, generator=generator) * deviation + at)
         noise = torch.randn(self.latents.shape, generator=generator)
         off = LATENT_NOISE * (torch.rand(n, generator=generator) < 0.5)
         sigma = torch.where(self.noisy, sigma, 0.0)
@@ -413,7 +421,8 @@ def main() -> None:
     arguments.add_argument("--pictures", type=float, default=3.0, help="weight of the pictures' loss")
     arguments.add_argument("--times", type=float, nargs=2, default=[0.3, 1.0],
                            metavar=("MEAN", "DEVIATION"), help="of the times' logits")
-    arguments.add_argument("--edit-time", type=float, default=1.2, help="the mean for edits")
+    arguments.add_argument("--edit-time", type=float, default=4.0,
+                           help="the mean for half of the edits: only much noise leaves it to the words")
     arguments.add_argument("--pairs", type=int, default=40000, help="scenes to encode in all")
     arguments.add_argument("--seed", type=int, default=23, help="of the scenes")
     arguments.add_argument("--threads", type=int, default=2)
@@ -482,7 +491,7 @@ def main() -> None:
     test = Data(tokenizer, held, 97).batch(args.rows)
     generator = torch.Generator().manual_seed(98)
     for batch in test:
-        batch.corrupt(0.0, 1.0, generator)
+        batch.corrupt(0.0, 1.0, generator=generator)
 
     def save() -> None:
         if rank:
@@ -500,8 +509,7 @@ def main() -> None:
         pool.grow(3 if shared else 6)
         batches = data.batch(args.rows)
         for batch in batches:
-            known = batch.ids.shape[1] == EDIT  # only much noise leaves it to the words what changes
-            batch.corrupt(args.edit_time if known else args.times[0], args.times[1])
+            batch.corrupt(*args.times, args.edit_time)
         drawn, said, log = losses(forward, batches)
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
