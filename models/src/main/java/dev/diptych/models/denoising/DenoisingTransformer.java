@@ -30,6 +30,7 @@ public final class DenoisingTransformer implements AutoCloseable {
           "core/nn/siglip",
           "core/nn/sampling",
           "core/nn/diffusion",
+          "core/nn/clip",
           "models/denoising/decoder");
 
   private final DecoderConfig config;

@@ -25,6 +25,8 @@ import java.util.OptionalInt;
  * @param unet the blocks between latents and patches; empty where one matrix does it
  * @param timeFrequencies width of the sinusoid by which the model is told the time
  * @param positionEmbedding whether patches have a learned position, which fixes the picture's size
+ * @param vision how pictures are read that are asked about, where that is not by their latents
+ *     (LLaVAFusion)
  */
 record TransfusionConfig(
     DecoderConfig decoder,
@@ -39,7 +41,8 @@ record TransfusionConfig(
     int patchSize,
     Optional<Unet> unet,
     int timeFrequencies,
-    boolean positionEmbedding) {
+    boolean positionEmbedding,
+    Optional<VisionConfig> vision) {
 
   /** The model_type of checkpoints with one set of weights. */
   static final String TRANSFUSION = "transfusion";
@@ -127,7 +130,10 @@ record TransfusionConfig(
             patch,
             unet(json, patch),
             frequencies,
-            json.boolOr("position_embedding", false));
+            json.boolOr("position_embedding", false),
+            json.has("vision_config")
+                ? Optional.of(VisionConfig.read(json))
+                : Optional.empty());
     if (config.patches() + 3 > decoder.maxPositionEmbeddings()) {
       throw json.refuse(
           "max_position_embeddings",

@@ -92,6 +92,14 @@ final class TransfusionFiles implements AutoCloseable {
     return generationConfig;
   }
 
+  /** {@return how pictures are prepared for the tower, empty where nothing says so} */
+  JsonMap preprocessor() {
+    Path file = folder.resolve("preprocessor_config.json");
+    return Files.exists(file)
+        ? JsonMap.read(file, LIMIT)
+        : JsonMap.parse("preprocessor_config.json", "{}".getBytes(StandardCharsets.UTF_8));
+  }
+
   Checkpoint checkpoint() {
     return checkpoint;
   }

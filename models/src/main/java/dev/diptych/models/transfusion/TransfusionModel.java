@@ -65,6 +65,9 @@ public final class TransfusionModel implements UnifiedModel {
   private final LatentCoder coder;
   private final DenoisingTransformer transformer;
   private final TransfusionNetwork network;
+  // Of a LLaVAFusion alone.
+  private final VisionImageProcessor visionProcessor;
+  private final VisionTower visionTower;
   private final long weightBytes;
   private final Scope resources;
   private final Lifetime lifetime;
@@ -123,6 +126,10 @@ public final class TransfusionModel implements UnifiedModel {
                 WeightLoader.load(
                     device, checkpoint, slices, dtype, DecoderWeights::quantises)));
     this.network = scope.add(TransfusionNetwork.load(config, transformer));
+    VisionConfig vision = config.vision().orElse(null);
+    this.visionProcessor =
+        vision == null ? null : VisionImageProcessor.read(files.preprocessor(), vision.imageSize());
+    this.visionTower = vision == null ? null : scope.add(VisionTower.load(vision, transformer));
   }
 
   /**
@@ -296,6 +303,15 @@ public final class TransfusionModel implements UnifiedModel {
     return network.new Picture(latents, config.latentSize(), config.latentSize());
   }
 
+  /** {@return a picture that is asked about, as it stands among words in a LLaVAFusion} */
+  VisionTower.Picture look(Image image, GenerationRun run) {
+    run.step();
+    long begin = System.nanoTime();
+    VisionTower.Picture picture = visionTower.new Picture(visionProcessor.pixelValues(image));
+    run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));
+    return picture;
+  }
+
   /** {@return bytes of work that so many rows take while they are computed together} */
   long workBytes(long rows) {
     DecoderConfig c = config.decoder();
@@ -338,5 +354,15 @@ public final class TransfusionModel implements UnifiedModel {
 
   TransfusionNetwork network() {
     return network;
+  }
+
+  /** {@return what reads pictures in a LLaVAFusion, null elsewhere} */
+  VisionTower visionTower() {
+    return visionTower;
+  }
+
+  /** {@return what prepares pictures for it, null elsewhere} */
+  VisionImageProcessor visionProcessor() {
+    return visionProcessor;
   }
 }

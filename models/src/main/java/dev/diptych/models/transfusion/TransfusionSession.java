@@ -79,6 +79,8 @@ final class TransfusionSession extends Session {
     private final GenerationRun run;
     private final GenerationOptions options;
     private final Output output;
+    // Whether pictures are read, and the turn is laid out, as the LLaVA did that this was made from.
+    private final boolean looks;
     private final CounterRandom random;
     private final Answer answer;
     private final Drawing drawing;
@@ -90,6 +92,7 @@ final class TransfusionSession extends Session {
       this.run = run;
       this.options = run.options();
       this.output = run.request().output();
+      this.looks = output == Output.TEXT && config.vision().isPresent();
       this.random = new CounterRandom(options.seed().orElseThrow());
       this.answer = new Answer(run, model.tokenizer());
       this.drawing = output == Output.TEXT ? null : new Drawing(this);
@@ -98,11 +101,12 @@ final class TransfusionSession extends Session {
     /** Adds what the user says; refuses what cannot fit before anything is computed with it. */
     void begin() {
       List<Object> said = said();
-      int[] end = config.sep().stream().toArray();
+      int[] end = looks ? new int[0] : config.sep().stream().toArray();
+      int picture = looks ? config.vision().orElseThrow().rows() : 2 + config.patches();
       boolean first = full.length() == 0;
       int rows = end.length + (first ? 1 : 0);
       for (Object piece : said) {
-        rows += piece instanceof int[] words ? words.length : 2 + config.patches();
+        rows += piece instanceof int[] words ? words.length : picture;
       }
       int needed = output == Output.IMAGE ? drawing.rows() + 1 : 1;
       requireRoom(rows, needed);
@@ -115,6 +119,10 @@ final class TransfusionSession extends Session {
       for (Object piece : said) {
         if (piece instanceof int[] words) {
           full.add(words);
+        } else if (looks) {
+          VisionTower.Picture seen = model.look((Image) piece, run);
+          full.add(seen);
+          images.add(seen);
         } else {
           stand(model.read((Image) piece, run));
         }
@@ -125,18 +133,23 @@ final class TransfusionSession extends Session {
           Arrays.stream(full.ids()).skip(cached).filter(id -> id != Context.NO_WORD).toArray();
     }
 
-    /** Words that follow each other are encoded in one piece. */
+    /**
+     * Words that follow each other are encoded in one piece. Around what is asked of a LLaVAFusion
+     * stands the chat form of LLaVA 1.5 (llava-hf/llava-1.5-7b-hf, chat_template.json).
+     */
     private List<Object> said() {
       List<Object> said = new ArrayList<>();
-      StringBuilder words = new StringBuilder();
+      StringBuilder words = new StringBuilder(looks ? "USER: " : "");
       for (Part part : run.request().parts()) {
         if (part instanceof Part.Text text) {
           words.append(text.text());
         } else {
           flush(words, said);
           said.add(((Part.Picture) part).image());
+          words.append(looks ? "\n" : "");
         }
       }
+      words.append(looks ? " ASSISTANT:" : "");
       flush(words, said);
       return said;
     }

@@ -37,6 +37,7 @@ final class TransfusionWeights {
       binding.bind(
           "patch_in.position_embedding.weight", config.patches(), config.decoder().hiddenSize());
     }
+    config.vision().ifPresent(binding::vision);
     return binding.slices;
   }
 
@@ -91,6 +92,54 @@ final class TransfusionWeights {
     if (in != out) {
       conv(block + "conv_shortcut", out, in, 1);
     }
+  }
+
+  /** By the names of LLaVA's files; those that transformers 5 writes leave a segment out. */
+  private void vision(VisionConfig c) {
+    String old = "vision_tower.vision_model.";
+    String stored =
+        weights.has(old + "embeddings.class_embedding") ? old : "vision_tower.";
+    int d = c.hiddenSize();
+    int patch = c.patchSize();
+    tower(stored, "embeddings.class_embedding", d);
+    tower(stored, "embeddings.patch_embedding.weight", d, 3, patch, patch);
+    tower(stored, "embeddings.position_embedding.weight", c.patches() + 1, d);
+    both(stored, "pre_layrnorm", d);
+    for (int i = 0; i < c.layers(); i++) {
+      String layer = "encoder.layers." + i + ".";
+      both(stored, layer + "layer_norm1", d);
+      for (String part : List.of("q_proj", "k_proj", "v_proj", "out_proj")) {
+        both(stored, layer + "self_attn." + part, d, d);
+      }
+      both(stored, layer + "layer_norm2", d);
+      both(stored, layer + "mlp.fc1", c.intermediateSize(), d);
+      both(stored, layer + "mlp.fc2", d, c.intermediateSize());
+    }
+    for (int i = c.layers(); i < c.numHiddenLayers(); i++) {
+      weights.ignore(stored + "encoder.layers." + i + ".*", "behind the layer that is read");
+    }
+    weights.ignore(stored + "post_layernorm.*", "behind the layer that is read");
+    weights.ignore(stored + "embeddings.position_ids", "0 to P, known without it");
+    int width = config.decoder().hiddenSize();
+    projector("multi_modal_projector.linear_1", c.projectorBias(), width, d);
+    projector("multi_modal_projector.linear_2", c.projectorBias(), width, width);
+  }
+
+  private void projector(String name, boolean bias, int rows, int columns) {
+    bind(name + ".weight", rows, columns);
+    if (bias) {
+      bind(name + ".bias", rows);
+    }
+  }
+
+  /** A weight and its bias, which is as long as the weight's first side. */
+  private void both(String stored, String name, long... shape) {
+    tower(stored, name + ".weight", shape);
+    tower(stored, name + ".bias", shape[0]);
+  }
+
+  private void tower(String stored, String name, long... shape) {
+    slices.put("vision_tower." + name, Slice.of(weights.require(stored + name, shape)));
   }
 
   private void norm(String name, int channels) {

@@ -36,11 +36,18 @@
  *       UNet2DModel}, what the down blocks keep for the up blocks included. In an LMFusion every
  *       matrix and norm of a layer, and the last norm, is there again with {@code _image} behind the
  *       module's name, {@code mlp_image.up_proj} and {@code norm_image} among them.
+ *   <li>LLaVAFusion, made from a LLaVA: {@code config.json} has {@code vision_config}, {@code
+ *       vision_feature_layer}, {@code vision_feature_select_strategy}, {@code projector_hidden_act}
+ *       and {@code multimodal_projector_bias} of transformers' {@code LlavaConfig}, {@code
+ *       preprocessor_config.json} is CLIP's, and the tensors {@code vision_tower} and {@code
+ *       multi_modal_projector} are LLaVA's.
  * </ul>
  *
  * <p>A sequence is {@code <s>}, what the user says, {@code sep}, the answer and {@code </s>}; a picture
  * stands as {@code <boi>}, its patches row by row, {@code <eoi>}. Every token and patch has a position
  * of its own. Guidance compares it with {@code <s>}, its pictures, {@code sep} and {@code <boi>}, and
- * with {@code <s>}, {@code sep} and {@code <boi>}.
+ * with {@code <s>}, {@code sep} and {@code <boi>}. In a LLaVAFusion, what asks for words alone has the
+ * chat form of LLaVA 1.5, and its pictures are rows of words that CLIP's tower gives; pictures to be
+ * drawn anew are read by their latents, as everywhere.
  */
 package dev.diptych.models.transfusion;
