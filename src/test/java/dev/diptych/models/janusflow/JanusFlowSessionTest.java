@@ -45,7 +45,7 @@ class JanusFlowSessionTest extends ModelContract {
     GenerationResult second;
     try (Session session = model.newSession()) {
       first = session.generate(picture("what is in the picture?", 6));
-      second = session.generate(ask("which colour has it?", 6));
+      second = session.generate(ask("which colour has it?", 24));
     }
 
     List<Integer> said = new ArrayList<>(first.promptTokenIds());
@@ -53,7 +53,7 @@ class JanusFlowSessionTest extends ModelContract {
     // The later prompt begins with what ended the answer.
     said.remove(said.size() - 1);
     said.addAll(second.promptTokenIds());
-    assertThat(second.tokenIds()).hasSize(6).isEqualTo(anew(said, 6));
+    assertThat(second.tokenIds()).hasSize(24).isEqualTo(anew(said, 24));
   }
 
   /** The likeliest tokens, each after everything was read again. */
@@ -120,9 +120,10 @@ class JanusFlowSessionTest extends ModelContract {
   @Test
   void workOfManyPicturesCountsAsMemory() {
     try (UnifiedModel small = load(FLOAT32.withMemoryLimit(smallLimit()))) {
-      assertThatThrownBy(() -> small.generate(drawing("a circle", 1, 300)))
+      // Their caches alone would fit.
+      assertThatThrownBy(() -> small.generate(drawing("a circle", 1, 50)))
           .isInstanceOf(ResourceLimitException.class)
-          .hasMessageContaining("the cache of 300 pictures");
+          .hasMessageContaining("the cache of 50 pictures");
     }
   }
 

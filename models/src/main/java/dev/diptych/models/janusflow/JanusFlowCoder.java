@@ -10,11 +10,13 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
+import dev.diptych.decoders.VaeTiling;
 import dev.diptych.models.denoising.LatentCoder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
@@ -125,9 +127,14 @@ record JanusFlowCoder(Path location, Optional<Checkpoint> checkpoint, VaeConfig 
    * {@return the decoder, of which nothing is loaded before it draws unless it is the user's}
    *
    * @param exported a decoder of the user's
+   * @param memory bytes that its features may take, where there is a limit
    */
-  LatentCoder coder(Optional<Path> exported) {
+  LatentCoder coder(Optional<Path> exported, OptionalLong memory) {
+    VaeTiling tiling =
+        memory.isPresent()
+            ? VaeTiling.of(config, Math.max(1, memory.getAsLong()))
+            : VaeTiling.of(config);
     return new LatentCoder(
-        checkpoint.orElse(null), "", config, VaeImageDecoder.Rounding.TRUNCATE, exported);
+        checkpoint.orElse(null), "", config, VaeImageDecoder.Rounding.TRUNCATE, exported, tiling);
   }
 }
