@@ -75,6 +75,9 @@ final class JanusFlowNetwork implements AutoCloseable {
     List<NoiseTable.Step> table = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       float[] row = new float[DiffusionStep.COLUMNS];
+      // The picture at the flow's end, for previews; the step itself does not read it.
+      row[0] = 1;
+      row[1] = (float) (1 - (double) i / steps);
       row[2] = Float.MAX_VALUE;
       row[4] = 1;
       row[5] = (float) (1.0 / steps);
@@ -85,7 +88,7 @@ final class JanusFlowNetwork implements AutoCloseable {
 
   /** {@return how the time and a drawing's rows stand behind words: causal, the time first} */
   SpanLayout layout() {
-    return new SpanLayout(1 + config.tokens(), false, 1, 1 + config.tokens(), false);
+    return SpanLayout.led(1, config.tokens(), false);
   }
 
   /**

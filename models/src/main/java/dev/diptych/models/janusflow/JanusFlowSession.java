@@ -14,6 +14,7 @@ import dev.diptych.core.Part;
 import dev.diptych.core.Session;
 import dev.diptych.models.deepseek.ChatPrompt;
 import dev.diptych.models.denoising.Context;
+import dev.diptych.models.denoising.Denoiser;
 import dev.diptych.models.denoising.DenoisingTransformer;
 import dev.diptych.tokenizers.TextTokenizer;
 import java.time.Duration;
@@ -21,7 +22,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
-import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /**
@@ -208,11 +208,11 @@ final class JanusFlowSession extends Session {
   }
 
   private void tell(
-      GenerationRun run, JanusFlowDrawing drawing, int done, Supplier<float[]> latents) {
+      GenerationRun run, JanusFlowDrawing drawing, int done, Denoiser.Latents latents) {
     run.token();
     run.listener().onImageProgress(done, drawing.steps());
     if (done < drawing.steps() && run.previewDue()) {
-      float[] all = latents.get();
+      float[] all = latents.seen();
       int pictures = run.options().pictures().orElseThrow();
       int size = all.length / pictures;
       for (int n = 0; n < pictures; n++) {
