@@ -1,7 +1,9 @@
 package dev.diptych.core.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.ResourceLimitException;
@@ -90,6 +92,82 @@ class WeightLoaderTest {
     for (int i = 0; i < columns.length; i += 997) {
       assertThat(columns[i]).isEqualTo(i / (2 * side) * side + i % side);
     }
+  }
+
+  /** Tensors of the model's own dtype are read by several threads, in pieces of one size. */
+  @Test
+  void readsPiecesStraightIntoTheirPlaces() throws IOException {
+    int side = 2200;
+    Path file = halves(side);
+    Piece whole = new Piece("x", 0, side);
+    Piece end = new Piece("x", side - 3, 3);
+
+    float[] rows =
+        join(
+            DType.BFLOAT16,
+            new Slice(List.of(end, whole, end), 0, List.of(side + 6L, (long) side)),
+            file);
+
+    assertThat(rows).hasSize((side + 6) * side);
+    for (int i = 0; i < rows.length; i++) {
+      int row = i / side;
+      int stored = row < 3 ? side - 3 + row : row < side + 3 ? row - 3 : row - 6;
+      int expected = (stored * side + i % side) % 251;
+      if (rows[i] != expected) {
+        assertThat(rows[i]).as("number %d", i).isEqualTo(expected);
+      }
+    }
+  }
+
+  @Test
+  void refusesAFileThatIsCutBeforeItIsRead() throws IOException {
+    Path file = halves(2200);
+    try (Checkpoint checkpoint = Checkpoint.openFile(file);
+        TorchDevice device = TorchDevice.open(DeviceChoice.CPU)) {
+      Map<String, Slice> slices = Map.of("joined", Slice.of(checkpoint.spec("x")));
+      long live = Value.live();
+      try (RandomAccessFile cut = new RandomAccessFile(file.toFile(), "rw")) {
+        cut.setLength(6 << 20);
+      }
+
+      assertThatThrownBy(() -> WeightLoader.load(device, checkpoint, slices, DType.BFLOAT16))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("it was cut while in use");
+      assertThat(Value.live()).isEqualTo(live);
+    }
+  }
+
+  @Test
+  void readsOnWhenItsThreadIsInterrupted() throws IOException {
+    try (Scope scope = new Scope();
+        Checkpoint checkpoint = Checkpoint.openFile(halves(40))) {
+      TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
+      TorchScript script = scope.add(TorchScript.load(device, WeightReading.class, List.of()));
+      Map<String, Slice> slices = Map.of("joined", new Slice("x", 1, List.of(39L, 40L)));
+      Thread.currentThread().interrupt();
+      Value weights = scope.add(WeightLoader.load(device, checkpoint, slices, DType.BFLOAT16));
+      boolean kept = Thread.interrupted();
+
+      assertThat(kept).isTrue();
+      assertThat(scope.add(script.call("one", weights)).toFloats())
+          .startsWith(40, 41, 42)
+          .endsWith(1599 % 251);
+    }
+  }
+
+  /** A square of bfloat16 integers that count to 250 again and again. */
+  private Path halves(int side) throws IOException {
+    byte[] header =
+        ("{\"x\":{\"dtype\":\"BF16\",\"shape\":[" + side + "," + side
+                + "],\"data_offsets\":[0," + 2 * side * side + "]}}")
+            .getBytes(StandardCharsets.UTF_8);
+    ByteBuffer all =
+        ByteBuffer.allocate(8 + header.length + 2 * side * side).order(ByteOrder.LITTLE_ENDIAN);
+    all.putLong(header.length).put(header);
+    for (int i = 0; i < side * side; i++) {
+      all.putShort((short) (Float.floatToRawIntBits(i % 251) >>> 16));
+    }
+    return Files.write(folder.resolve("halves.safetensors"), all.array());
   }
 
   /** The embeddings of Emu3 in float32 are 3 GB. The file is a hole: none of it is written. */

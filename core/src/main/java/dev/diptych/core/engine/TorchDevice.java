@@ -117,6 +117,16 @@ public final class TorchDevice implements AutoCloseable {
     return tensor(bytes, shape, DataType.INT8);
   }
 
+  /**
+   * {@return the memory of a tensor on the CPU, of less than 2 GiB and without gaps} Only while the
+   * value is open: nothing else keeps it.
+   */
+  ByteBuffer memory(Value value) {
+    try (PtNDArray array = value.handle().toTensor(manager)) {
+      return JniUtils.getByteBuffer(array, true);
+    }
+  }
+
   private Value tensor(ByteBuffer bytes, long[] shape, DataType type) {
     if (!bytes.isDirect()) {
       throw new IllegalArgumentException("A tensor is made over a direct buffer");

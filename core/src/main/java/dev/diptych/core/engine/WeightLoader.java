@@ -7,6 +7,7 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.StoredType;
 import dev.diptych.core.weights.TensorSpec;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,8 +17,9 @@ import java.util.function.Predicate;
  * Brings a checkpoint's tensors into libtorch, in the dtype that the model computes in.
  *
  * <p>A float32 tensor for a float32 model on the CPU is not copied: the model reads the mapped
- * file, of which one buffer holds less than 2 GiB. Everything else is copied once, through a small buffer that is read from the file, so that
- * neither the heap limit nor a file that shrinks meanwhile can hurt.
+ * file, of which one buffer holds less than 2 GiB. A tensor of the model's own dtype is read
+ * straight into its memory, by several threads. Everything else goes through a small buffer that is
+ * read from the file. So neither the heap limit nor a file that shrinks meanwhile can hurt.
  */
 public final class WeightLoader {
   private static final int CHUNK = 8 << 20;
@@ -138,26 +140,45 @@ public final class WeightLoader {
       throw new UnsupportedModelException(
           dtype + " weights run on the CPU only\n  remedy   dtype BFLOAT16, or device CPU");
     }
+    // The reads end before the tensors that they fill are closed.
     try (Scope scope = new Scope();
+        DirectReads reads = new DirectReads();
         TorchScript script = TorchScript.load(device, WeightLoader.class, List.of())) {
       Value like = scope.add(device.floats(new float[1], 1));
+      Job job = new Job(device, script, like, checkpoint, dtype, new Staging(), reads, scope);
       Map<String, Value> tensors = new LinkedHashMap<>();
-      Staging staging = new Staging();
       slices.forEach(
           (name, slice) -> {
-            Value tensor = one(device, script, like, checkpoint, slice, dtype, staging);
+            Value tensor = one(job, slice);
             Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
             if (quantiser == null) {
-              tensors.put(name, scope.add(tensor));
+              tensors.put(name, tensor);
             } else {
-              try (tensor) {
-                quantiser.put(device, script, tensor, name, tensors, scope);
-              }
+              reads.finish();
+              quantiser.put(device, script, tensor, name, tensors, scope);
+              tensor.close();
             }
           });
+      reads.finish();
       return device.dictionary(tensors);
     }
   }
+
+  /**
+   * What the loading of one checkpoint works with.
+   *
+   * @param like a tensor of the device
+   * @param held closes the tensors when the dictionary holds them
+   */
+  private record Job(
+      TorchDevice device,
+      TorchScript script,
+      Value like,
+      Checkpoint checkpoint,
+      DType dtype,
+      Staging staging,
+      DirectReads reads,
+      Scope held) {}
 
   /** One buffer for everything that is copied: direct memory is given back only by a collection. */
   private static final class Staging {
@@ -171,39 +192,58 @@ public final class WeightLoader {
     }
   }
 
-  private static Value one(
-      TorchDevice device,
-      TorchScript script,
-      Value like,
-      Checkpoint checkpoint,
-      Slice slice,
-      DType dtype,
-      Staging staging) {
+  /** {@return a tensor that the job holds, which is whole when its reads are finished} */
+  private static Value one(Job job, Slice slice) {
+    TorchDevice device = job.device();
+    Checkpoint checkpoint = job.checkpoint();
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
-    if (!device.gpu() && maps(checkpoint, slice, dtype)) {
+    if (!device.gpu() && maps(checkpoint, slice, job.dtype())) {
       Slice.Piece first = slice.pieces().get(0);
       ByteBuffer mapped = checkpoint.mapRows(first.tensor(), first.firstRow(), first.rows());
       // an odd offset is legal in a file, but not every kernel takes an odd address
       boolean aligned = mapped.alignmentOffset(0, Float.BYTES) == 0;
-      return device.floats(
-          aligned ? mapped : checkpoint.readRows(first.tensor(), first.firstRow(), first.rows()),
-          shape);
+      return job.held()
+          .add(
+              device.floats(
+                  aligned
+                      ? mapped
+                      : checkpoint.readRows(first.tensor(), first.firstRow(), first.rows()),
+                  shape));
     }
+    Value target;
     try (Scope scope = new Scope()) {
       Value sides = scope.add(device.ints(shape));
-      Value target =
-          script.call("empty", sides, scope.add(device.of(code(dtype))), like);
-      try {
-        long at = 0;
-        for (Slice.Piece piece : slice.pieces()) {
-          at += copy(device, script, checkpoint, piece, slice, at, target, staging);
-        }
-        return target;
-      } catch (RuntimeException | Error e) {
-        target.close();
-        throw e;
+      Value dtype = scope.add(device.of(code(job.dtype())));
+      target = job.held().add(job.script().call("empty", sides, dtype, job.like()));
+    }
+    if (!device.gpu() && direct(checkpoint, slice, job.dtype())) {
+      ByteBuffer memory = device.memory(target);
+      for (Slice.Piece piece : slice.pieces()) {
+        int bytes = Math.toIntExact(rowBytes(checkpoint.spec(piece.tensor())) * piece.rows());
+        job.reads().begin(checkpoint, piece, memory.slice(memory.position(), bytes));
+        memory.position(memory.position() + bytes);
+      }
+    } else {
+      long at = 0;
+      for (Slice.Piece piece : slice.pieces()) {
+        at += copy(job, piece, slice, at, target);
       }
     }
+    return target;
+  }
+
+  /** Whether the file's bytes follow each other in memory just as the CPU wants them. */
+  private static boolean direct(Checkpoint checkpoint, Slice slice, DType dtype) {
+    StoredType stored = dtype == DType.FLOAT32 ? StoredType.F32 : StoredType.BF16;
+    return ByteOrder.nativeOrder() == ByteOrder.LITTLE_ENDIAN
+        && (slice.dimension() == 0 || slice.pieces().size() == 1)
+        && slice.pieces().stream().allMatch(p -> checkpoint.spec(p.tensor()).type() == stored)
+        && slice.elements() <= Integer.MAX_VALUE / stored.bytes();
+  }
+
+  private static long rowBytes(TensorSpec spec) {
+    long rows = spec.shape().isEmpty() ? 1 : spec.shape().get(0);
+    return rows == 0 ? 0 : Math.multiplyExact(spec.elements() / rows, spec.type().bytes());
   }
 
   /** Whether the file's own bytes are what the CPU computes with, and one buffer holds them. */
@@ -220,19 +260,13 @@ public final class WeightLoader {
    * @param at the first number that it fills; its first column where pieces lie side by side
    * @return numbers written; columns where pieces lie side by side
    */
-  private static long copy(
-      TorchDevice device,
-      TorchScript script,
-      Checkpoint checkpoint,
-      Slice.Piece piece,
-      Slice slice,
-      long at,
-      Value target,
-      Staging staging) {
+  private static long copy(Job job, Slice.Piece piece, Slice slice, long at, Value target) {
+    TorchDevice device = job.device();
+    TorchScript script = job.script();
+    Checkpoint checkpoint = job.checkpoint();
     TensorSpec spec = checkpoint.spec(piece.tensor());
-    long all = spec.shape().isEmpty() ? 1 : spec.shape().get(0);
-    long row = all == 0 ? 0 : spec.elements() / all;
-    long rowBytes = Math.multiplyExact(row, spec.type().bytes());
+    long rowBytes = rowBytes(spec);
+    long row = rowBytes / spec.type().bytes();
     long rowsAtOnce = Math.max(1, CHUNK / Math.max(1, rowBytes));
     boolean columns = slice.dimension() == 1;
     try (Value stored = device.of(code(spec));
@@ -240,7 +274,7 @@ public final class WeightLoader {
         Value width = device.of(row)) {
       for (long done = 0; done < piece.rows(); done += rowsAtOnce) {
         long count = Math.min(rowsAtOnce, piece.rows() - done);
-        ByteBuffer bytes = staging.of(count * rowBytes);
+        ByteBuffer bytes = job.staging().of(count * rowBytes);
         checkpoint.readRows(piece.tensor(), piece.firstRow() + done, count, bytes);
         bytes.flip();
         try (Value raw = device.bytes(bytes, bytes.remaining());
