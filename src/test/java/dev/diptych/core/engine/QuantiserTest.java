@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
@@ -24,11 +25,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class QuantiserTest {
   @TempDir Path folder;
 
-  /** Up to 64 rows take the weight-only kernel, four at a time, more the dense product. */
+  /** Up to 48 or 64 rows take the weight-only kernel, more the dense product. */
   @ParameterizedTest
-  @CsvSource({"INT8, 1", "INT8, 3", "INT8, 4", "INT8, 5", "INT8, 64", "INT8, 65", "INT4, 1", "INT4, 9", "INT4, 40"})
-  void productsStayWithinTheErrorOfTheIntegers(DType dtype, int rows) throws IOException {
-    int n = 48;
+  @CsvSource({
+    "INT8, 1, 48", "INT8, 3, 48", "INT8, 4, 48", "INT8, 5, 48", "INT8, 48, 48", "INT8, 49, 528",
+    "INT4, 1, 48", "INT4, 9, 48", "INT4, 64, 64", "INT4, 65, 48", "INT4, 65, 576"
+  })
+  void productsStayWithinTheErrorOfTheIntegers(DType dtype, int rows, int n) throws IOException {
     int k = 192;
     float[] weight = random(n * k, 1);
     float[] x = random(rows * k, 2);
@@ -48,6 +51,31 @@ class QuantiserTest {
         double step = dtype == DType.INT8 ? most / 127 : 2 * most / 15;
         double bound = size * (0.5 * step + most * 0.006) + Math.abs(exact) * 0.01 + 1e-3;
         assertThat((double) found[i * n + j]).isBetween(exact - bound, exact + bound);
+      }
+    }
+  }
+
+  /**
+   * The kernel and the dense product see the same integers: only bfloat16's rounding of a weight and
+   * of a result lies between them. Of {@code n} rows of the weight, 48 are no whole block of the
+   * packing, 576 are nine.
+   */
+  @ParameterizedTest
+  @CsvSource({"INT8, 528, 192", "INT4, 48, 192", "INT4, 576, 192", "INT4, 128, 96"})
+  void manyRowsGiveWhatOneGives(DType dtype, int n, int k) throws IOException {
+    float[] weight = random(n * k, 7);
+    float[] x = random(65 * k, 8);
+    float[] many = multiply(dtype, weight, n, k, x, 65);
+
+    for (int row : new int[] {0, 31, 64}) {
+      float[] one =
+          multiply(dtype, weight, n, k, Arrays.copyOfRange(x, row * k, row * k + k), 1);
+      for (int j = 0; j < n; j++) {
+        // sqrt(k) / 3 numbers of x to 1 times half a step of bfloat16 at 1, three times that
+        double bound = Math.sqrt(k) / 256 + Math.abs(one[j]) / 64;
+        assertThat((double) many[row * n + j])
+            .as("row %d, number %d", row, j)
+            .isBetween(one[j] - bound, one[j] + bound);
       }
     }
   }
