@@ -1,6 +1,7 @@
 package dev.diptych.models.discrete;
 
 import dev.diptych.core.GenerationRun;
+import dev.diptych.core.engine.PromptChunks;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import java.util.Arrays;
@@ -11,8 +12,6 @@ import java.util.function.LongConsumer;
  * sequence that is cut keeps what stands before the cut.
  */
 final class Context implements AutoCloseable {
-  // Positions read at once: small enough to cancel between, large enough for full matrix speed.
-  private static final int CHUNK = 512;
   // A cache that grows does so in steps of this, so that a chat does not copy it at every turn.
   private static final int GROWTH = 256;
 
@@ -154,9 +153,10 @@ final class Context implements AutoCloseable {
   /** Reads chunks until the rest, never nothing, fits into one. */
   private void readChunks(GenerationRun run) {
     reserve(length);
-    while (length - read > CHUNK) {
+    for (int size = PromptChunks.next(length - read);
+        size < length - read;
+        size = PromptChunks.next(length - read)) {
       run.step();
-      int size = Math.min(CHUNK, length - read - 1);
       transformer.prefill(Arrays.copyOfRange(ids, read, read + size), cache, read).close();
       read += size;
     }

@@ -11,6 +11,7 @@ import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.Output;
 import dev.diptych.core.Part;
 import dev.diptych.core.Session;
+import dev.diptych.core.engine.PromptChunks;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import dev.diptych.decoders.VqImageDecoder;
@@ -28,9 +29,6 @@ import java.util.stream.Stream;
  * conversation as it is, because Janus was trained on the two apart.
  */
 final class JanusSession extends Session {
-  // Positions read at once: small enough to cancel between, large enough for full matrix speed.
-  private static final int CHUNK = 512;
-
   private final JanusModel model;
   private JanusTransformer.Cache cache;
   // What the cache holds, and what the next turn reads first: the tokens that ended the last answer.
@@ -102,9 +100,10 @@ final class JanusSession extends Session {
 
   private Value prefill(GenerationRun run, Scope scope, Value embeds, int count) {
     Value hidden = null;
-    for (int from = 0; from < count; from += CHUNK) {
+    int size;
+    for (int from = 0; from < count; from += size) {
       run.step();
-      int size = Math.min(CHUNK, count - from);
+      size = PromptChunks.next(count - from);
       Value piece = scope.add(model.transformer().narrow(embeds, from, size));
       hidden = scope.add(model.transformer().prefill(piece, cache, length + from));
     }
