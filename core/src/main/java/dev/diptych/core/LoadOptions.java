@@ -16,13 +16,18 @@ import java.util.OptionalLong;
  *     from the checkpoint
  * @param imageCoder a folder or a file of weights with the picture coder, for checkpoints that are
  *     published without one or without its decoder; it stands in for the checkpoint's own
+ * @param pictureMemory bytes that the model may keep of pictures that questions began with, so that
+ *     the next question about the same picture is answered without reading it again, in whatever
+ *     session; 0 keeps nothing. A session always keeps its own. Counted in the memory limit and
+ *     given back where a request needs it; so far Janus alone keeps anything
  */
 public record LoadOptions(
     DType dtype,
     DeviceChoice device,
     OptionalLong memoryLimit,
     Optional<Path> imageDecoder,
-    Optional<Path> imageCoder) {
+    Optional<Path> imageCoder,
+    long pictureMemory) {
 
   /** Everything left to the library. */
   public static final LoadOptions DEFAULT =
@@ -31,7 +36,8 @@ public record LoadOptions(
           DeviceChoice.AUTO,
           OptionalLong.empty(),
           Optional.empty(),
-          Optional.empty());
+          Optional.empty(),
+          0);
 
   /** Checks the values. */
   public LoadOptions {
@@ -43,30 +49,44 @@ public record LoadOptions(
       throw new InvalidRequestException(
           "memoryLimit is " + memoryLimit.getAsLong() + " bytes; expected at least 1");
     }
+    if (pictureMemory < 0) {
+      throw new InvalidRequestException(
+          "pictureMemory is " + pictureMemory + " bytes; expected at least 0");
+    }
   }
 
   /** {@return the same with another number format} */
   public LoadOptions withDtype(DType dtype) {
-    return new LoadOptions(dtype, device, memoryLimit, imageDecoder, imageCoder);
+    return new LoadOptions(
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory);
   }
 
   /** {@return the same on another device} */
   public LoadOptions withDevice(DeviceChoice device) {
-    return new LoadOptions(dtype, device, memoryLimit, imageDecoder, imageCoder);
+    return new LoadOptions(
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory);
   }
 
   /** {@return the same with another limit, in bytes} */
   public LoadOptions withMemoryLimit(long bytes) {
-    return new LoadOptions(dtype, device, OptionalLong.of(bytes), imageDecoder, imageCoder);
+    return new LoadOptions(
+        dtype, device, OptionalLong.of(bytes), imageDecoder, imageCoder, pictureMemory);
   }
 
   /** {@return the same with a decoder of the caller's} */
   public LoadOptions withImageDecoder(Path onnxFile) {
-    return new LoadOptions(dtype, device, memoryLimit, Optional.of(onnxFile), imageCoder);
+    return new LoadOptions(
+        dtype, device, memoryLimit, Optional.of(onnxFile), imageCoder, pictureMemory);
   }
 
   /** {@return the same with a picture coder from elsewhere: a folder or one file of weights} */
   public LoadOptions withImageCoder(Path folderOrFile) {
-    return new LoadOptions(dtype, device, memoryLimit, imageDecoder, Optional.of(folderOrFile));
+    return new LoadOptions(
+        dtype, device, memoryLimit, imageDecoder, Optional.of(folderOrFile), pictureMemory);
+  }
+
+  /** {@return the same with room for pictures that are asked about again, in bytes} */
+  public LoadOptions withPictureMemory(long bytes) {
+    return new LoadOptions(dtype, device, memoryLimit, imageDecoder, imageCoder, bytes);
   }
 }

@@ -55,6 +55,7 @@ public final class JanusModel implements UnifiedModel {
   private final ChatPrompt prompt;
   private final ChatImageProcessor imageProcessor;
   private final JanusTransformer transformer;
+  private final PictureMemory pictures;
   private final Checkpoint checkpoint;
   private final String vqPrefix;
   private final VqConfig vqConfig;
@@ -110,6 +111,7 @@ public final class JanusModel implements UnifiedModel {
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(JanusTransformer.load(config, dtype, device, checkpoint, slices));
+    this.pictures = scope.add(new PictureMemory(transformer, options.pictureMemory()));
     options
         .imageDecoder()
         .ifPresent(
@@ -178,9 +180,24 @@ public final class JanusModel implements UnifiedModel {
         : JsonMap.parse(file, "{}".getBytes(java.nio.charset.StandardCharsets.UTF_8));
   }
 
-  /** Refuses what does not fit beside the weights. */
+  /** Refuses what does not fit beside the weights; what is kept of pictures makes room first. */
   void requireMemory(String what, long bytes) {
-    Memory.require(what, bytes, options.memoryLimit(), weightBytes);
+    if (bytes > room()) {
+      pictures.giveUp(0);
+    }
+    Memory.require(what, bytes, options.memoryLimit(), weightBytes + pictures.bytes());
+  }
+
+  /** {@return bytes that may be taken beside the weights and what is kept of pictures} */
+  long room() {
+    return options.memoryLimit().isPresent()
+        ? Math.max(0, options.memoryLimit().getAsLong() - weightBytes - pictures.bytes())
+        : Memory.available();
+  }
+
+  /** {@return what is known of pictures that questions began with} */
+  PictureMemory pictures() {
+    return pictures;
   }
 
   @Override

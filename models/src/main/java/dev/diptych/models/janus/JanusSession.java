@@ -65,20 +65,36 @@ final class JanusSession extends Session {
         Math.min(run.options().maxTokens().orElse(512), context - length - ids.length);
     try (Scope scope = new Scope()) {
       reserve(length + ids.length + maxTokens);
-      Value embeds = embed(run, scope, turn, ids);
-      Value hidden = prefill(run, scope, embeds, ids.length);
+      List<Image> images =
+          run.request().parts().stream()
+              .filter(Part.Picture.class::isInstance)
+              .map(p -> ((Part.Picture) p).image())
+              .toList();
+      int begin = 0;
+      PictureMemory.Beginning beginning = null;
+      if (model.pictures().keeps() && length == 0 && unread.isEmpty() && !images.isEmpty()) {
+        int end = turn.imagePositions()[turn.imagePositions().length - 1] + 1;
+        beginning = PictureMemory.Beginning.of(ids, end, images);
+        begin = model.pictures().recall(beginning, cache) ? end : 0;
+      }
+      // All pictures stand in what is known, or none does.
+      Value embeds =
+          begin > 0
+              ? scope.add(model.transformer().embedTokens(ids, 1))
+              : embed(run, scope, turn, ids, images);
+      Value hidden = prefill(run, scope, embeds, begin, ids.length);
+      if (beginning != null && begin == 0) {
+        run.step();
+        model.pictures().keep(beginning, cache, model::room);
+      }
       return decode(run, scope, hidden, ids, maxTokens);
     }
   }
 
-  private Value embed(GenerationRun run, Scope scope, ChatPrompt.Encoded turn, int[] ids) {
+  private Value embed(
+      GenerationRun run, Scope scope, ChatPrompt.Encoded turn, int[] ids, List<Image> images) {
     JanusTransformer transformer = model.transformer();
     Value embeds = scope.add(transformer.embedTokens(ids, 1));
-    List<Image> images =
-        run.request().parts().stream()
-            .filter(Part.Picture.class::isInstance)
-            .map(p -> ((Part.Picture) p).image())
-            .toList();
     if (images.isEmpty()) {
       return embeds;
     }
@@ -98,10 +114,10 @@ final class JanusSession extends Session {
     return embeds;
   }
 
-  private Value prefill(GenerationRun run, Scope scope, Value embeds, int count) {
+  private Value prefill(GenerationRun run, Scope scope, Value embeds, int begin, int count) {
     Value hidden = null;
     int size;
-    for (int from = 0; from < count; from += size) {
+    for (int from = begin; from < count; from += size) {
       run.step();
       size = PromptChunks.next(count - from);
       Value piece = scope.add(model.transformer().narrow(embeds, from, size));
