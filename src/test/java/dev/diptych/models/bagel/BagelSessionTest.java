@@ -27,6 +27,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What every session promises, and what is BAGEL's own, on a tiny checkpoint as published. */
 class BagelSessionTest extends ModelContract {
@@ -65,8 +66,12 @@ class BagelSessionTest extends ModelContract {
     return request.options(options).build();
   }
 
-  @Test
-  void turnsOfWordsAndPicturesAlternateAsIfAllHadBeenSaidAtOnce() {
+  /** Words at random are tokens that their text is not encoded to; the text counts. */
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void turnsOfWordsAndPicturesAlternateAsIfAllHadBeenSaidAtOnce(boolean greedy) {
+    GenerationOptions saying =
+        greedy ? WORDS : WORDS.toBuilder().greedy(false).temperature(100).seed(8).build();
     Image coffee = Photographs.read("coffee");
     List<Part> said = new ArrayList<>();
     // Options of one kind, whatever a turn reads: those of a new conversation hang on its parts.
@@ -87,7 +92,7 @@ class BagelSessionTest extends ModelContract {
               List.of(Part.of("are they alike?")));
       for (int i = 0; i < turns.size(); i++) {
         Output output = i % 2 == 0 ? Output.TEXT : Output.IMAGE;
-        GenerationOptions options = i % 2 == 0 ? WORDS : drawing;
+        GenerationOptions options = i % 2 == 0 ? saying : drawing;
         said.addAll(turns.get(i));
 
         GenerationResult result =
