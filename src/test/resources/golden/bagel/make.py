@@ -400,8 +400,32 @@ def drawing(recorder):
     return tensors, facts
 
 
+def published():
+    """Names and shapes of ema.safetensors at the size of BAGEL-7B-MoT, a layer for all of its kind."""
+    llm = Qwen2Config(vocab_size=152064, hidden_size=3584, intermediate_size=18944,
+                      num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4,
+                      tie_word_embeddings=False, qk_norm=True, layer_module="Qwen2MoTDecoderLayer")
+    vit = SiglipVisionConfig(hidden_size=1152, intermediate_size=4304, num_hidden_layers=26,
+                             num_attention_heads=16, image_size=980, patch_size=14, rope=False)
+    params = AutoEncoderParams(256, 3, 8, 128, 3, [1, 2, 4, 4], 2, 16, 0.3611, 0.1159)
+    # The tables of positions are computed when the class is made, which no device can leave out.
+    with torch.device("meta"):
+        language_model, vision = Qwen2ForCausalLM(llm), SiglipVisionModel(vit)
+    model = Bagel(language_model, vision, BagelConfig(
+        llm_config=llm, vit_config=vit, vae_config=params, max_latent_size=64))
+    model.vit_model.vision_model.embeddings.convert_conv2d_to_linear(vit, meta=True)
+    shapes, numbers = {}, {}
+    for name, tensor in model.state_dict().items():
+        layer = re.sub(r"\.layers\.\d+\.", ".layers.*.", name)
+        assert shapes.setdefault(layer, list(tensor.shape)) == list(tensor.shape), name
+        numbers[layer] = numbers.get(layer, 0) + 1
+    write_json(HERE / "published.json", {
+        n: dict(shape=s, layers=numbers[n]) for n, s in sorted(shapes.items())})
+
+
 inferencer = checkpoint()
 preprocessing()
+published()
 recorder = Recorder(inferencer)
 read, read_facts, vit_facts = reading(recorder)
 drawn, drawn_facts = drawing(recorder)
