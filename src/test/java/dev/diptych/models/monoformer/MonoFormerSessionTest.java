@@ -2,6 +2,7 @@ package dev.diptych.models.monoformer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.diptych.core.Cancellation;
@@ -22,6 +23,7 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.core.engine.Value;
 import dev.diptych.testing.Golden;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -290,6 +292,22 @@ class MonoFormerSessionTest {
                     Golden.folder("monoformer/published"), limited.withMemoryLimit(1000)))
         .isInstanceOf(ResourceLimitException.class)
         .hasMessageContaining("the weights of");
+  }
+
+  @Test
+  void aCoderThatHasNoRoomIsToldBeforeAPictureIsBegun() {
+    Path folder = Golden.folder("monoformer/published");
+    long weights =
+        catchThrowableOfType(
+                ResourceLimitException.class,
+                () -> MonoFormerModel.load(folder, MonoFormerFolder.FLOAT32.withMemoryLimit(1)))
+            .asked();
+    LoadOptions limited = MonoFormerFolder.FLOAT32.withMemoryLimit(weights + 10);
+    try (UnifiedModel full = MonoFormerModel.load(folder, limited)) {
+      assertThatThrownBy(() -> full.draw("tench"))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture decoder's features");
+    }
   }
 
   @Test

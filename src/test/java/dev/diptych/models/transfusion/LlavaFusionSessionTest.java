@@ -2,6 +2,7 @@ package dev.diptych.models.transfusion;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
@@ -9,6 +10,7 @@ import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.engine.Value;
@@ -71,6 +73,19 @@ class LlavaFusionSessionTest extends ModelContract {
 
       assertThat(seen).isNotEqualTo(unseen);
       assertThat(answer).isNotEmpty();
+    }
+  }
+
+  @Test
+  void aTowerThatHasNoRoomIsToldBeforeItLooks() {
+    long weights =
+        catchThrowableOfType(
+                ResourceLimitException.class, () -> load(FLOAT32.withMemoryLimit(1)))
+            .asked();
+    try (UnifiedModel full = load(FLOAT32.withMemoryLimit(weights + 10))) {
+      assertThatThrownBy(() -> full.caption(picture()))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the vision tower's features");
     }
   }
 

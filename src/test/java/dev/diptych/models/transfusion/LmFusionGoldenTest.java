@@ -207,6 +207,7 @@ class LmFusionGoldenTest {
 
     assertThat(summary.family()).isEqualTo("lmfusion");
     assertThat(summary.fit().orElseThrow().fits()).isTrue();
+    assertThat(summary.sizes()).containsEntry("vision.image_size", "28");
     assertThat(summary.fit().orElseThrow().ignored())
         .containsKey("vision_tower.vision_model.encoder.layers.2.mlp.fc1.weight")
         .containsKey("vision_tower.vision_model.post_layernorm.weight");

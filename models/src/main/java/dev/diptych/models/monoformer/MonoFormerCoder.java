@@ -119,6 +119,11 @@ final class MonoFormerCoder implements AutoCloseable {
         .sum();
   }
 
+  /** {@return bytes of features that decoding a picture takes at least} */
+  long leastWork(int side) {
+    return coder.leastWork(side, side);
+  }
+
   /**
    * Makes pixels of latents.
    *

@@ -38,6 +38,10 @@ final class MonoFormerSession extends Session {
     options.requireImageSize(side, side);
     int[] ids = model.prompt().drawing(run.request().parts());
     requireRoom(ids.length);
+    // Known before a picture is begun, although its pixels come last.
+    model.requireMemory(
+        "the picture decoder's features",
+        model.coder().leastWork(model.config().latentSize()));
 
     int steps = options.inferenceSteps().orElseThrow();
     int pictures = options.pictures().orElseThrow();

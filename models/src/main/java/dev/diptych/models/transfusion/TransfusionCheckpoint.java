@@ -84,6 +84,15 @@ public final class TransfusionCheckpoint {
     put(sizes, "image.latent_channels", config.latentChannels());
     put(sizes, "image.latent_size", config.latentSize());
     put(sizes, "image.patch_size", config.patchSize());
+    config
+        .vision()
+        .ifPresent(
+            vision -> {
+              put(sizes, "vision.image_size", vision.imageSize());
+              put(sizes, "vision.patch_size", vision.patchSize());
+              put(sizes, "vision.hidden_size", vision.hiddenSize());
+              put(sizes, "vision.num_hidden_layers", vision.numHiddenLayers());
+            });
     return sizes;
   }
 

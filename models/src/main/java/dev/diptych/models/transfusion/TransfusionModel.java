@@ -306,6 +306,9 @@ public final class TransfusionModel implements UnifiedModel {
   /** {@return a picture that is asked about, as it stands among words in a LLaVAFusion} */
   VisionTower.Picture look(Image image, GenerationRun run) {
     run.step();
+    requireMemory(
+        "the vision tower's features",
+        config.vision().orElseThrow().workBytes(dtype.bytes()));
     long begin = System.nanoTime();
     VisionTower.Picture picture = visionTower.new Picture(visionProcessor.pixelValues(image));
     run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));

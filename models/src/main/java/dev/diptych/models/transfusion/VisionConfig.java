@@ -102,6 +102,11 @@ record VisionConfig(
     return (imageSize / patchSize) * (imageSize / patchSize);
   }
 
+  /** {@return bytes of work that a picture takes in the widest layer} */
+  long workBytes(int bytesPerNumber) {
+    return (patches() + 1L) * (5L * hiddenSize + intermediateSize) * bytesPerNumber;
+  }
+
   /** {@return rows that a picture becomes} */
   int rows() {
     return patches() + (classToken ? 1 : 0);
