@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -68,7 +69,9 @@ class CommandLineTest {
         "export --part vq-decoder",
         "export --part eyes -o x.onnx",
         "bench --tokens 1",
-        "bench make --shape janus-1t x"
+        "bench make --shape janus-1t x",
+        "bench kernels --inputs 65",
+        "bench kernels --rows 1,0"
       })
   void refusesWrongUsageWithExitCode2(String line) {
     Object[] arguments = line.isEmpty() ? new Object[0] : line.split(" ");
@@ -307,6 +310,28 @@ class CommandLineTest {
         .containsEntry("caption, tokens", "tokens/s")
         .containsEntry("memory bandwidth, float32 sum", "GB/s")
         .containsEntry("peak resident memory", "MB");
+  }
+
+  @Test
+  void benchNamesEveryProductByRowsAndFormat() {
+    JsonObject json =
+        Cli.run(
+                "bench", "kernels", "--outputs", 64, "--inputs", 128, "--rows", "65,1", "--rounds",
+                1, "--json")
+            .json();
+
+    List<String> products = new ArrayList<>();
+    json.getAsJsonArray("figures")
+        .forEach(
+            f -> {
+              JsonObject figure = f.getAsJsonObject();
+              products.add(figure.get("rows") + " " + figure.get("dtype").getAsString());
+              for (String name : List.of("ms", "gigabytesPerSecond", "gigaflops")) {
+                assertThat(figure.get(name).getAsDouble()).as(f.toString()).isPositive();
+              }
+            });
+    assertThat(products)
+        .containsExactly("65 bfloat16", "65 int8", "65 int4", "1 bfloat16", "1 int8", "1 int4");
   }
 
   @Test

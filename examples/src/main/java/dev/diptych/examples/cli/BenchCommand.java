@@ -62,9 +62,11 @@ final class BenchCommand implements Callable<Integer> {
     this.console = console;
   }
 
-  /** {@return the command with its subcommand} */
+  /** {@return the command with its subcommands} */
   static CommandLine commandLine(Console console) {
-    return new CommandLine(new BenchCommand(console)).addSubcommand(new MakeCommand(console));
+    return new CommandLine(new BenchCommand(console))
+        .addSubcommand(new MakeCommand(console))
+        .addSubcommand(new KernelsCommand(console));
   }
 
   @Override
