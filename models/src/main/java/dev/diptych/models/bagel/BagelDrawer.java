@@ -19,7 +19,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Supplier;
 
 /**
  * Draws the pictures of one request: Euler steps from noise along the flow, guided by up to two
@@ -110,6 +109,10 @@ final class BagelDrawer {
     }
     bytes += model.workBytes(contexts * pictures * room);
     model.requireMemory("the cache of " + pictures + " pictures", bytes);
+    int p = config.latentPatchSize();
+    // Known before a picture is begun, although its pixels come last.
+    model.requireMemory(
+        "the picture decoder's features", model.coder().leastWork(rows * p, columns * p));
   }
 
   /**
@@ -176,10 +179,10 @@ final class BagelDrawer {
     return at;
   }
 
-  private void tell(int done, Supplier<float[]> latents) {
+  private void tell(int done, Denoiser.Latents latents) {
     run.listener().onImageProgress(done, table.size());
     if (done < table.size() && run.previewDue()) {
-      float[] all = latents.get();
+      float[] all = latents.seen();
       int size = all.length / pictures;
       for (int n = 0; n < pictures; n++) {
         Image preview = pixels(Arrays.copyOfRange(all, n * size, (n + 1) * size));

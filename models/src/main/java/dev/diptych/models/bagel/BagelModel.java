@@ -252,6 +252,10 @@ public final class BagelModel implements UnifiedModel {
     return transformer;
   }
 
+  LatentCoder coder() {
+    return coder;
+  }
+
   /**
    * Encodes a picture to the mean of what the VAE says.
    *
