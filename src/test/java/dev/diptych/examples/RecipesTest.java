@@ -34,6 +34,23 @@ class RecipesTest {
   }
 
   @Test
+  void asksEveryFamilyTheSame() {
+    String prompt = "a large red circle above a small blue square";
+
+    String said = printed(() -> ThreeFamilies.main(new String[] {prompt, folder.toString()}));
+
+    assertThat(said.lines())
+        .containsExactly(
+            folder.resolve("janus.png") + ": " + prompt,
+            folder.resolve("chameleon.png") + ": " + prompt,
+            folder.resolve("transfusion.png") + ": " + prompt);
+    assertThat(folder).isDirectoryContaining("glob:**/transfusion.png");
+    assertThat(ImageFile.readPngText(folder.resolve("transfusion.png")))
+        .containsEntry("prompt", prompt)
+        .containsEntry("seed", "1");
+  }
+
+  @Test
   void streamsAnAnswer() {
     assertThat(printed(() -> StreamTokens.main(new String[0])).lines())
         .hasSize(2)

@@ -39,6 +39,7 @@ class ReadmeTest {
             "DrawThenDescribe.java",
             "DescribeAnImage.java",
             "DrawFromText.java",
+            "ThreeFamilies.java",
             "StreamTokens.java",
             "TellAStory.java",
             "DrawThenAsk.java",

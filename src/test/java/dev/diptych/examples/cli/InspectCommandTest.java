@@ -88,7 +88,7 @@ class InspectCommandTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"JANUS", "CHAMELEON"})
+  @EnumSource
   void saysWhatADemoIs(Demo demo) {
     Cli run = Cli.run("inspect", "--demo", demo, "--json");
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.tuple;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.diptych.core.Image;
+import dev.diptych.examples.Demo;
 import dev.diptych.testing.Golden;
 import dev.diptych.tokenizers.ImageFile;
 import java.io.IOException;
@@ -17,6 +18,8 @@ import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Answers in words and pictures, from the demo that is trained to give them. */
 class TellCommandTest {
@@ -102,6 +105,19 @@ class TellCommandTest {
     assertThat(read.content())
         .startsWith("h1 <b>what</b> now?", "img Picture 1 of 1 of the question");
     assertThat(read.images().get(0)).isEqualTo(GIVEN);
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"JANUS", "TRANSFUSION"})
+  void refusesADemoThatWasNotTaughtToTellAndSaysWhichWas(Demo demo) {
+    Cli run = Cli.run("tell", "a story", "-o", folder.resolve("s.html"), "--demo", demo);
+
+    assertThat(run.exitCode()).isEqualTo(1);
+    assertThat(run.stderr())
+        .startsWith("diptych: The demo " + demo + " was not taught to tell stories")
+        .contains("expected --demo chameleon")
+        .doesNotContain("\tat ");
+    assertThat(names()).isEmpty();
   }
 
   @Test
