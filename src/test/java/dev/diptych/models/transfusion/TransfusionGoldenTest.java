@@ -197,6 +197,29 @@ class TransfusionGoldenTest {
     }
   }
 
+  /** A drawing that is thought of first is what the model tells until its first picture ends. */
+  @ParameterizedTest
+  @ValueSource(strings = {"linear", "unet"})
+  void aDrawingIsThoughtOfInTheReferencesWords(String name) {
+    JsonObject tell = Golden.facts("transfusion/" + name).getAsJsonObject("tell");
+    try (Golden golden = Golden.open("transfusion/" + name);
+        TransfusionModel model = TinyTransfusion.load(name);
+        Session session = model.newSession(seed -> TinyTransfusion.noise(golden))) {
+      GenerationResult result =
+          session.generate(
+              GenerationRequest.builder()
+                  .text(tell.get("words").getAsString())
+                  .output(Output.IMAGE)
+                  .options(GenerationOptions.builder().think(true).build())
+                  .build());
+
+      List<Integer> told = TinyTransfusion.ids(tell.getAsJsonArray("ids"));
+      assertThat(result.tokenIds()).isNotEmpty().isEqualTo(told.subList(0, result.tokenIds().size()));
+      assertThat(result.parts()).hasSize(2);
+      requireSame(result.images().get(0), TinyTransfusion.image(golden, "tell.rgb"));
+    }
+  }
+
   /** Two pictures at once are what each is alone; the rows of a batch do not know of each other. */
   @ParameterizedTest
   @ValueSource(strings = {"linear", "unet"})

@@ -201,22 +201,22 @@ public final class TransfusionModel implements UnifiedModel {
    * {@inheritDoc}
    *
    * <p>Of generation_config.json; where that is silent, the paper's: greedy words, pictures in 250
-   * steps (a flow in 50) with guidance 3, and no guidance by pictures.
+   * steps (a flow in 50) with guidance 3, and no guidance by pictures. With {@link
+   * GenerationOptions#think} words may stand before a drawing: the model says what it is to show until
+   * it opens the picture itself.
    */
   @Override
   public GenerationOptions defaults(Output output) {
     JsonMap own = generationConfig;
     GenerationOptions.Builder defaults =
-        GenerationOptions.builder().temperature(own.numberOr("temperature", 1, 0, 100));
-    if (output != Output.IMAGE) {
-      defaults
-          .greedy(!own.boolOr("do_sample", false))
-          .maxTokens(own.integerOr("max_new_tokens", 512, 1, 1_000_000))
-          .topP(own.numberOr("top_p", 1, 1e-9, 1));
-      int topK = own.integerOr("top_k", 0, 0, 1_000_000);
-      if (topK > 0) {
-        defaults.topK(topK);
-      }
+        GenerationOptions.builder()
+            .temperature(own.numberOr("temperature", 1, 0, 100))
+            .greedy(!own.boolOr("do_sample", false))
+            .maxTokens(own.integerOr("max_new_tokens", 512, 1, 1_000_000))
+            .topP(own.numberOr("top_p", 1, 1e-9, 1));
+    int topK = own.integerOr("top_k", 0, 0, 1_000_000);
+    if (topK > 0) {
+      defaults.topK(topK);
     }
     if (output == Output.TEXT) {
       return defaults.build();
@@ -230,7 +230,9 @@ public final class TransfusionModel implements UnifiedModel {
     sampler
         .shift()
         .ifPresent(shift -> defaults.timestepShift(own.numberOr("timestep_shift", shift, 1e-3, 100)));
-    return output == Output.IMAGE ? defaults.pictures(1).build() : defaults.build();
+    return output == Output.IMAGE
+        ? defaults.pictures(1).think(own.boolOr("think", false)).build()
+        : defaults.build();
   }
 
   /** {@inheritDoc} */

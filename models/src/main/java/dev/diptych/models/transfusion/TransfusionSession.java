@@ -189,6 +189,9 @@ final class TransfusionSession extends Session {
 
     GenerationResult go() {
       if (output == Output.IMAGE) {
+        if (options.think().orElse(false)) {
+          think();
+        }
         draw(options.pictures().orElse(1));
         full.add(config.eos());
         return result(FinishReason.STOP);
@@ -219,6 +222,25 @@ final class TransfusionSession extends Session {
         }
       }
       return result(FinishReason.LENGTH);
+    }
+
+    /** Says what is to be drawn, until the model opens the picture or has no more to say. */
+    private void think() {
+      int room = config.decoder().maxPositionEmbeddings() - full.length() - drawing.rows() - 1;
+      int most = Math.min(options.maxTokens().orElse(room), room);
+      try (DenoisingTransformer.Sampling sampling =
+          model.transformer().new Sampling(options)) {
+        while (answer.words() < most) {
+          long bits = random.bits(0, answer.ids());
+          int id = answer.finite(full.next(run::step, sampling, begin, true, bits));
+          run.token();
+          if (id == config.boi() || id == config.eos()) {
+            return;
+          }
+          full.add(id);
+          answer.say(id);
+        }
+      }
     }
 
     private GenerationResult result(FinishReason reason) {

@@ -25,7 +25,8 @@
  *       FlowMatchEulerDiscreteScheduler} of diffusers. Without it, the paper's: DDPM over 1000 steps of
  *       the cosine schedule, the model tells the noise.
  *   <li>{@code generation_config.json}: {@code guidance_scale}, {@code image_guidance_scale}, {@code
- *       num_inference_steps}, {@code timestep_shift}, and those of words.
+ *       num_inference_steps}, {@code timestep_shift}, {@code think} (whether the model says in words
+ *       what a drawing is to show before it draws), and those of words.
  *   <li>{@code model.safetensors}: the names of {@code LlamaForCausalLM}; {@code
  *       time_embed.linear_1} and {@code linear_2}, which take the sinusoid of the time in [0, 1000]
  *       (of a flow, 1000 times its own), cosines first; {@code patch_in.proj}, {@code patch_out.proj},
