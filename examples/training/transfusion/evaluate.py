@@ -120,6 +120,7 @@ def main() -> None:
                            default=["coder", "captions", "drawings", "edits", "stories"])
     arguments.add_argument("--sheet", help="write pictures, PREFIX-drawings.png and PREFIX-edits.png")
     arguments.add_argument("--wordings", action="store_true", help="all ways to ask, not the one form")
+    arguments.add_argument("--directly", action="store_true", help="edits without words before them")
     arguments.add_argument("--trained", action="store_true", help="scenes of the training kind instead")
     arguments.add_argument("--mistakes", action="store_true")
     args = arguments.parse_args()
@@ -177,9 +178,16 @@ def main() -> None:
     for n, f, g, i in settings if "edits" in args.only else []:
         rng = random.Random(6)
         asked = [world.edit_prompt(e, rng) if args.wordings else e.instruction() for e in edits]
-        contexts = [[BOS, BOI, z, EOI] + judge.words(a) + [SEP, BOI]
+        contexts = [[BOS, BOI, z, EOI] + judge.words(a) + [SEP]
                     for z, a in zip(judge.see([e.before for e in edits]), asked)]
-        drawn = judge.drawings(contexts, (n, f, g, i))
+        if args.directly:
+            plans = [[BOI] for _ in contexts]
+        else:
+            plans = [p for at in judge.parts(len(contexts))
+                     for p in sampler.plan(judge.transfusion, contexts[at])]
+            told = [judge.tokenizer.decode(p[:-1]) == world.caption(e.after) for p, e in zip(plans, edits)]
+            print(f"edits said right before they are drawn {np.mean(told):.4f}", flush=True)
+        drawn = judge.drawings([c + p for c, p in zip(contexts, plans)], (n, f, g, i))
         read = [reader.read(d) for d in drawn]
         right = [reader.same(r, e.after) for r, e in zip(read, edits)]
         tally: collections.Counter = collections.Counter()
@@ -194,9 +202,10 @@ def main() -> None:
               + " ".join(f"{k} {tally[k, 'right'] / max(1, tally[k]):.3f}" for k in world.EDITS)
               + f", things kept their place in {tally['kept'] / max(1, tally['placed']):.3f}", flush=True)
         if args.mistakes:
-            for a, e, r, ok in zip(asked, edits, read, right):
+            for a, e, r, p, ok in zip(asked, edits, read, plans, right):
                 if not ok:
-                    print(f"  {world.caption(e.before)!r}: {a!r} drawn as {world.caption(r) if r else None!r}")
+                    print(f"  {world.caption(e.before)!r}: {a!r} said as {judge.tokenizer.decode(p[:-1])!r},"
+                          f" drawn as {world.caption(r) if r else None!r}")
         if args.sheet:
             order = sorted(range(len(drawn)), key=lambda k: right[k])[:32]
             sheet(args.sheet + "-edits.png",

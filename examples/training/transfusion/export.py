@@ -62,7 +62,8 @@ def main() -> None:
     write(folder / "generation_config.json", dict(
         **ids, do_sample=False, temperature=1.0, top_p=1.0, max_new_tokens=320,
         guidance_scale=args.guidance, image_guidance_scale=args.image_guidance,
-        num_inference_steps=args.steps))
+        num_inference_steps=args.steps,
+        think=True))  # it says what an edit leads to before it draws it
     words.wrap(tokenizer).save_pretrained(folder)
     saved_vae = torch.load(args.vae)
     vae = model.build_vae(saved_vae["scale"], saved_vae["shift"])

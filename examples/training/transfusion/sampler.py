@@ -128,6 +128,12 @@ def say(transfusion, contexts: list[list], longest: int) -> list[list[int]]:
     return said
 
 
+def plan(transfusion, contexts: list[list], longest: int = 32) -> list[list[int]]:
+    """What the model says before it draws, <boi> at the end; <boi> alone where it says nothing."""
+    said = say(transfusion, contexts, longest)
+    return [ids[:-1] + [BOI] if ids[-1] in (BOI, EOS) else [BOI] for ids in said]
+
+
 def tell(transfusion, contexts: list[list], settings, generator, longest: int = 40,
          most: int = 4) -> list[list]:
     """Words and pictures as they come: for every context ids and latents."""
