@@ -392,6 +392,10 @@ class Edit:
         """One way to ask for it, word for word."""
         return self.wordings()[0]
 
+    def told(self) -> str:
+        """What is there and what it becomes."""
+        return f"{caption(self.before)}, then {caption(self.after)}"
+
     def wordings(self, reference: str | None = None) -> list[str]:
         new = self.after.things[self.thing] if self.kind != "remove" else None
         if self.kind == "add":

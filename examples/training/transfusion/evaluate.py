@@ -185,7 +185,7 @@ def main() -> None:
         else:
             plans = [p for at in judge.parts(len(contexts))
                      for p in sampler.plan(judge.transfusion, contexts[at])]
-            told = [judge.tokenizer.decode(p[:-1]) == world.caption(e.after) for p, e in zip(plans, edits)]
+            told = [judge.tokenizer.decode(p[:-1]) == e.told() for p, e in zip(plans, edits)]
             print(f"edits said right before they are drawn {np.mean(told):.4f}", flush=True)
         drawn = judge.drawings([c + p for c, p in zip(contexts, plans)], (n, f, g, i))
         read = [reader.read(d) for d in drawn]

@@ -128,7 +128,7 @@ def say(transfusion, contexts: list[list], longest: int) -> list[list[int]]:
     return said
 
 
-def plan(transfusion, contexts: list[list], longest: int = 32) -> list[list[int]]:
+def plan(transfusion, contexts: list[list], longest: int = 48) -> list[list[int]]:
     """What the model says before it draws, <boi> at the end; <boi> alone where it says nothing."""
     said = say(transfusion, contexts, longest)
     return [ids[:-1] + [BOI] if ids[-1] in (BOI, EOS) else [BOI] for ids in said]

@@ -28,10 +28,10 @@ import start
 import words
 import world
 
-DRAW, READ, EDIT, STORY = 96, 120, 168, 448  # lengths of rows
+DRAW, READ, EDIT, STORY = 96, 120, 184, 448  # lengths of rows
 BOS, EOS, BOI, EOI, SEP, PAD = (
     words.ID[n] for n in (words.BOS, words.EOS, words.BOI, words.EOI, words.SEP, words.PAD))
-TOLD = 0.9  # share of edits that are said in words before they are drawn
+TOLD = 0.95  # share of edits that are said in words before they are drawn
 NOTHING, IMAGES = 0.1, 0.05  # shares of rows whose context is dropped, for guidance
 LEARNT = {"remove": 0.4, "add": 0.12}  # shares that are kept of edits that there are many of
 THINGS = 6.0  # weight of the patches of an edit that show something before or after
@@ -214,14 +214,14 @@ class Data:
         return row.show(latents, opened=True, noisy=True).say([EOS], True)
 
     def plan(self) -> Row:
-        """A question, then an instruction and what it leads to in words."""
+        """A question, then an instruction, and in words what is there and what it becomes."""
         rng = self.rng
         edit, before, _ = self.pool.edit(rng)
         row = Row().say([BOS], False).show(before)
         turn = (world.caption_question(rng), world.caption(edit.before))
         self.answer(row, *(turn if rng.random() < 0.5 else world.question(edit.before, rng)))
         asked = self.words(world.edit_prompt(edit, rng))
-        said = self.words(world.caption(edit.after))
+        said = self.words(edit.told())
         if row.length() + len(asked) + len(said) + 2 > READ:
             row = Row().say([BOS], False).show(before)
         return row.say(asked + [SEP], False).say(said + [BOI], True)
@@ -260,7 +260,7 @@ class Data:
             return row.say([SEP], False).show(after, noisy=True)
         row.say(self.words(world.edit_prompt(edit, self.rng)) + [SEP], False)
         if self.rng.random() < TOLD:
-            row.say(self.words(world.caption(edit.after)), True)
+            row.say(self.words(edit.told()), True)
         row.weights = torch.where(self.pool.shown(before) | self.pool.shown(after), THINGS, 1.0)
         return row.show(after, opened=True, noisy=True).say([EOS], True)
 
