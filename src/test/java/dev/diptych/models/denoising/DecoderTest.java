@@ -95,6 +95,37 @@ class DecoderTest {
     }
   }
 
+  /** Read in one go or in two, words behind a gap stand where the gap put them. */
+  @Test
+  void wordsBehindAGapHaveItsPositions() {
+    int[] words = {1, 50, 51};
+    int[] more = {200, 7, 8};
+    try (DenoisingTransformer transformer = transformer("linear");
+        Context twice = new Context(transformer, 32, bytes -> {});
+        Context once = new Context(transformer, 32, bytes -> {})) {
+      twice.add(words);
+      twice.read(() -> {});
+      twice.skip(4);
+      twice.add(more);
+      twice.read(() -> {});
+      once.add(words);
+      once.skip(4);
+      once.add(more);
+      once.read(() -> {});
+
+      assertThat(once.position()).isEqualTo(10).isEqualTo(twice.position());
+      assertThat(behind(transformer, once)).isEqualTo(behind(transformer, twice));
+    }
+  }
+
+  private static float[] behind(DenoisingTransformer transformer, Context context) {
+    context.reserve(context.length() + 1);
+    try (Value last =
+        transformer.readWords(new int[] {9}, context.cache(), 6, context.position())) {
+      return last.toFloats();
+    }
+  }
+
   /** Every row by its own weights, against both sets on all rows and a choice between the two. */
   @ParameterizedTest
   @CsvSource({"4, 4, false", "4, 2, true", "6, 2, false"})

@@ -217,7 +217,7 @@ public final class Context implements AutoCloseable {
     }
     reserve(length);
     int words = length - 1;
-    while (words > read && length - words < CHUNK && ids[words - 1] != NO_WORD) {
+    while (words > read && length - words < CHUNK && adjoin(words - 1)) {
       words--;
     }
     readUntil(step, words);
@@ -230,6 +230,13 @@ public final class Context implements AutoCloseable {
     int id = sampling.next(unread, cache, read, positions[read], mayDraw, seen, bits);
     read = length;
     return id;
+  }
+
+  /** Whether a row and the next are words whose positions follow each other: one call reads both. */
+  private boolean adjoin(int row) {
+    return ids[row] != NO_WORD
+        && ids[row + 1] != NO_WORD
+        && positions[row] + 1 == positions[row + 1];
   }
 
   private void readUntil(Runnable step, int end) {
@@ -246,8 +253,8 @@ public final class Context implements AutoCloseable {
         read += rows;
         continue;
       }
-      int size = 0;
-      while (read + size < end && size < CHUNK && ids[read + size] != NO_WORD) {
+      int size = 1;
+      while (read + size < end && size < CHUNK && adjoin(read + size - 1)) {
         size++;
       }
       int[] words = Arrays.copyOfRange(ids, read, read + size);
