@@ -2,6 +2,7 @@ package dev.diptych.models.bagel;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationListener;
@@ -15,6 +16,7 @@ import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.Part;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
@@ -249,6 +251,35 @@ class BagelSessionTest extends ModelContract {
     assertThatThrownBy(() -> alone(Output.INTERLEAVED, WORDS, List.of(Part.of("x"))))
         .isInstanceOf(UnsupportedRequestException.class)
         .hasMessageContaining("supported: IMAGE and TEXT -> IMAGE; IMAGE and TEXT -> TEXT");
+  }
+
+  @Test
+  void featuresOfTheCoderCountAsMemoryAndPicturesAreDecodedInTiles() {
+    long weights =
+        catchThrowableOfType(
+                ResourceLimitException.class, () -> load(FLOAT32.withMemoryLimit(1)))
+            .asked();
+    try (UnifiedModel small = load(FLOAT32.withMemoryLimit(weights + 10))) {
+      assertThatThrownBy(() -> small.draw("a circle"))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture decoder's features");
+    }
+    GenerationRequest drawing =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().seed(3).build())
+            .build();
+    Image whole = model.generate(drawing).images().get(0);
+    try (UnifiedModel small = load(FLOAT32.withMemoryLimit(weights + 1_000_000))) {
+      // Tiles do not know of each other.
+      Image tiled = small.generate(drawing).images().get(0);
+      assertThat(tiled.width()).isEqualTo(whole.width());
+      assertThat(tiled).isNotEqualTo(whole);
+      assertThatThrownBy(() -> small.edit(whole, "make it green"))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture encoder's features");
+    }
   }
 
   @Test

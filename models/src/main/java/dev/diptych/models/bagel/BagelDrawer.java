@@ -95,6 +95,8 @@ final class BagelDrawer {
    * @param blind rows of that without pictures
    */
   void requireMemory(int full, int before, int blind) {
+    // Known before a picture is begun, although its pixels come last.
+    model.requireMemory("the picture decoder's features", model.leastDecoding(rows, columns));
     DenoisingTransformer decoder = model.transformer().decoder();
     int room = layout().rows();
     long contexts = 1;

@@ -21,7 +21,7 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
-import dev.diptych.models.denoising.DecoderConfig;
+import dev.diptych.decoders.VaeTiling;
 import dev.diptych.models.denoising.DecoderWeights;
 import dev.diptych.models.denoising.LatentCoder;
 import dev.diptych.tokenizers.TextTokenizer;
@@ -119,7 +119,8 @@ public final class BagelModel implements UnifiedModel {
                 BagelFiles.VAE,
                 config.vae(),
                 VaeImageDecoder.Rounding.TRUNCATE,
-                options.imageDecoder()));
+                options.imageDecoder(),
+                LatentCoder.tiling(config.vae(), options.memoryLimit(), weightBytes)));
   }
 
   /**
@@ -141,12 +142,7 @@ public final class BagelModel implements UnifiedModel {
 
   /** {@return bytes of work that so many rows take while they are computed together} */
   long workBytes(long rows) {
-    DecoderConfig c = transformer.decoder().config();
-    long widest =
-        4L * c.hiddenSize()
-            + 2L * c.intermediateSize()
-            + 2L * c.numAttentionHeads() * c.headDim();
-    return Math.multiplyExact(rows, widest * dtype.bytes());
+    return transformer.decoder().config().workBytes(rows, dtype.bytes());
   }
 
   /** Refuses what does not fit beside the weights and the caches that are open. */
@@ -265,6 +261,11 @@ public final class BagelModel implements UnifiedModel {
    */
   float[] encode(Image image, Runnable step) {
     BagelImageProcessor.Prepared prepared = imageProcessor.forVae(image);
+    int pixels = config.vae().patchSize();
+    requireMemory(
+        "the picture encoder's features",
+        VaeTiling.activationBytes(
+            config.vae(), prepared.height() / pixels, prepared.width() / pixels));
     float[] latents =
         coder.encode(prepared.pixelValues(), prepared.height(), prepared.width(), step);
     int cell = config.cell();
@@ -274,6 +275,12 @@ public final class BagelModel implements UnifiedModel {
         prepared.height() / cell,
         prepared.width() / cell,
         config.latentPatchSize());
+  }
+
+  /** {@return bytes of features that turning cells into pixels takes at least} */
+  long leastDecoding(int rows, int columns) {
+    int p = config.latentPatchSize();
+    return coder.leastWork(rows * p, columns * p);
   }
 
   /**

@@ -73,6 +73,15 @@ public record DecoderConfig(
     return Math.multiplyExact(positions, each);
   }
 
+  /**
+   * {@return bytes of work that so many rows take while they are computed together: what a layer holds
+   * at once of rows, the SwiGLU, queries and what attention makes of them}
+   */
+  public long workBytes(long rows, int bytesPerNumber) {
+    long widest = 4L * hiddenSize + 2L * intermediateSize + 2L * numAttentionHeads * headDim;
+    return Math.multiplyExact(rows, widest * bytesPerNumber);
+  }
+
   private static void require(String name, Number found, boolean ok) {
     if (!ok) {
       throw new CheckpointException(

@@ -16,6 +16,7 @@ import dev.diptych.tokenizers.VaeImageEncoder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.OptionalLong;
 
 /**
  * The coder that makes latents of pictures and pictures of latents, in float32. Each half is loaded
@@ -107,6 +108,18 @@ public final class LatentCoder implements AutoCloseable {
               + ", latent_channels of the coder's config.json\n  Is the coder that of this"
               + " checkpoint?");
     }
+  }
+
+  /**
+   * {@return when pictures are decoded in tiles: under a limit, what it leaves may be features}
+   *
+   * @param limit most bytes of the whole model, as its caller set it
+   * @param held bytes of the limit that the model's weights take
+   */
+  public static VaeTiling tiling(VaeConfig config, OptionalLong limit, long held) {
+    return limit.isPresent()
+        ? VaeTiling.of(config, Math.max(1, limit.getAsLong() - held))
+        : VaeTiling.of(config);
   }
 
   /** {@return bytes that both halves take when they are loaded} */

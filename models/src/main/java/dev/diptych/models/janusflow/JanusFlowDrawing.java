@@ -125,13 +125,8 @@ final class JanusFlowDrawing {
         bytes -> model.requireMemory("the cache of a drawing's prompt", bytes));
   }
 
-  /** The widest of what a layer holds at once: its rows, the SwiGLU, queries and keys. */
   private long workBytes(int contexts) {
     long rows = (long) contexts * pictures * (1 + config.tokens());
-    long widest =
-        4L * config.decoder().hiddenSize()
-            + 2L * config.decoder().intermediateSize()
-            + 2L * config.decoder().numAttentionHeads() * config.decoder().headDim();
-    return Math.multiplyExact(rows, widest * model.dtype().bytes());
+    return config.decoder().workBytes(rows, model.dtype().bytes());
   }
 }

@@ -36,7 +36,11 @@ final class MonoFormerCoder implements AutoCloseable {
   private final Scope resources;
 
   private MonoFormerCoder(
-      Checkpoint checkpoint, Optional<Path> json, Optional<Path> exported, Scope resources) {
+      Checkpoint checkpoint,
+      Optional<Path> json,
+      LoadOptions options,
+      long held,
+      Scope resources) {
     this.resources = resources;
     String prefix =
         PREFIXES.stream()
@@ -55,15 +59,24 @@ final class MonoFormerCoder implements AutoCloseable {
     weights.done();
     // As the authors' program makes bytes of pixels.
     VaeImageDecoder.Rounding rounding = VaeImageDecoder.Rounding.TRUNCATE;
-    this.coder = resources.add(new LatentCoder(checkpoint, prefix, config, rounding, exported));
+    this.coder =
+        resources.add(
+            new LatentCoder(
+                checkpoint,
+                prefix,
+                config,
+                rounding,
+                options.imageDecoder(),
+                LatentCoder.tiling(config, options.memoryLimit(), held + bytes())));
   }
 
   /**
    * Opens the coder and compares it with the model.
    *
+   * @param held bytes of the options' limit that the model's own weights take
    * @throws CheckpointException if there is none, it is damaged, or its latents are others
    */
-  static MonoFormerCoder open(MonoFormerFiles files, LoadOptions options) {
+  static MonoFormerCoder open(MonoFormerFiles files, LoadOptions options, long held) {
     Path where = options.imageCoder().orElse(files.folder().resolve("vae"));
     Scope resources = new Scope();
     try {
@@ -73,7 +86,8 @@ final class MonoFormerCoder implements AutoCloseable {
           new MonoFormerCoder(
               checkpoint,
               Files.isRegularFile(json) ? Optional.of(json) : Optional.empty(),
-              options.imageDecoder(),
+              options,
+              held,
               resources);
       coder.requireLatents(files.config(), where);
       return coder;

@@ -74,18 +74,16 @@ public final class MonoFormerModel implements UnifiedModel {
     Weights weights = Weights.of(checkpoint);
     Map<String, WeightLoader.Slice> slices = MonoFormerWeights.bind(weights, config);
     weights.done();
-    this.coder = scope.add(MonoFormerCoder.open(files, options));
     this.dtype =
         AutoDType.choose(
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes =
-        WeightLoader.bytes(slices, dtype, DecoderWeights::quantises) + coder.bytes();
+    long own = WeightLoader.bytes(slices, dtype, DecoderWeights::quantises);
+    this.coder = scope.add(MonoFormerCoder.open(files, options, own));
+    this.weightBytes = own + coder.bytes();
     Memory.require(
-        "the weights of " + name + " in " + dtype,
-        weightBytes,
-        options.memoryLimit().orElseGet(Memory::available));
+        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     int eos = tokenizer.controlId("</s>");
     this.transformer =

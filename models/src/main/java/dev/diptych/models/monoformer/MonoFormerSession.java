@@ -98,8 +98,11 @@ final class MonoFormerSession extends Session {
       if (guidance != 1) {
         contexts.add(scope.add(context(model.prompt().unconditional())));
       }
+      long rows = (long) contexts.size() * pictures * layout.rows();
       model.requireMemory(
-          "the caches of " + pictures + " pictures", denoiser.bytes(contexts, layout, pictures));
+          "the caches of " + pictures + " pictures",
+          denoiser.bytes(contexts, layout, pictures)
+              + config.decoder().workBytes(rows, model.dtype().bytes()));
       Batch batch = scope.add(denoiser.open(run::step, contexts, layout, pictures));
       int[] sides = {config.inChannels(), config.latentSize(), config.latentSize()};
       return denoiser.draw(

@@ -19,13 +19,11 @@ import dev.diptych.core.engine.Memory;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.WeightLoader;
-import dev.diptych.core.vae.VaeConfig;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
 import dev.diptych.decoders.VaeTiling;
-import dev.diptych.models.denoising.DecoderConfig;
 import dev.diptych.models.denoising.DecoderWeights;
 import dev.diptych.models.denoising.Denoiser;
 import dev.diptych.models.denoising.DenoisingTransformer;
@@ -114,7 +112,7 @@ public final class TransfusionModel implements UnifiedModel {
                 files.vae(),
                 VaeImageDecoder.Rounding.NEAREST,
                 options.imageDecoder(),
-                tiling(files.vae())));
+                LatentCoder.tiling(files.vae(), options.memoryLimit(), weightBytes)));
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(
@@ -147,13 +145,6 @@ public final class TransfusionModel implements UnifiedModel {
       scope.close();
       throw e;
     }
-  }
-
-  /** What the limit leaves beside the weights may be features of the decoder. */
-  private VaeTiling tiling(VaeConfig vae) {
-    return options.memoryLimit().isPresent()
-        ? VaeTiling.of(vae, Math.max(1, options.memoryLimit().getAsLong() - weightBytes))
-        : VaeTiling.of(vae);
   }
 
   /** Everything is a word that the tokenizer has and that is no control token. */
@@ -319,12 +310,7 @@ public final class TransfusionModel implements UnifiedModel {
 
   /** {@return bytes of work that so many rows take while they are computed together} */
   long workBytes(long rows) {
-    DecoderConfig c = config.decoder();
-    long widest =
-        4L * c.hiddenSize()
-            + 2L * c.intermediateSize()
-            + 2L * c.numAttentionHeads() * c.headDim();
-    return Math.multiplyExact(rows, widest * dtype.bytes());
+    return config.decoder().workBytes(rows, dtype.bytes());
   }
 
   /** Refuses what does not fit beside the weights and the caches that are open. */
