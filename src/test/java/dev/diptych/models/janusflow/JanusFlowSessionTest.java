@@ -2,6 +2,7 @@ package dev.diptych.models.janusflow;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
@@ -124,6 +125,19 @@ class JanusFlowSessionTest extends ModelContract {
       assertThatThrownBy(() -> small.generate(drawing("a circle", 1, 50)))
           .isInstanceOf(ResourceLimitException.class)
           .hasMessageContaining("the cache of 50 pictures");
+    }
+  }
+
+  @Test
+  void aCoderThatHasNoRoomIsToldBeforeAPictureIsBegun() {
+    long weights =
+        catchThrowableOfType(
+                ResourceLimitException.class, () -> load(FLOAT32.withMemoryLimit(1)))
+            .asked();
+    try (UnifiedModel small = load(FLOAT32.withMemoryLimit(weights + 10))) {
+      assertThatThrownBy(() -> small.draw("a circle"))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("the picture decoder's features");
     }
   }
 

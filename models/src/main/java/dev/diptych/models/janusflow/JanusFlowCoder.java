@@ -16,7 +16,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.stream.Stream;
 
 /**
@@ -127,13 +126,9 @@ record JanusFlowCoder(Path location, Optional<Checkpoint> checkpoint, VaeConfig 
    * {@return the decoder, of which nothing is loaded before it draws unless it is the user's}
    *
    * @param exported a decoder of the user's
-   * @param memory bytes that its features may take, where there is a limit
+   * @param tiling when pictures are decoded in tiles
    */
-  LatentCoder coder(Optional<Path> exported, OptionalLong memory) {
-    VaeTiling tiling =
-        memory.isPresent()
-            ? VaeTiling.of(config, Math.max(1, memory.getAsLong()))
-            : VaeTiling.of(config);
+  LatentCoder coder(Optional<Path> exported, VaeTiling tiling) {
     return new LatentCoder(
         checkpoint.orElse(null), "", config, VaeImageDecoder.Rounding.TRUNCATE, exported, tiling);
   }

@@ -37,6 +37,10 @@ final class JanusFlowDrawing {
     this.options = options;
     int side = config.latentSize() * model.coder().config().patchSize();
     options.requireImageSize(side, side);
+    // Known before a picture is begun, although its pixels come last.
+    model.requireMemory(
+        "the picture decoder's features",
+        model.coder().leastWork(config.latentSize(), config.latentSize()));
     this.table = JanusFlowNetwork.flow(options.inferenceSteps().orElseThrow());
     this.pictures = options.pictures().orElseThrow();
     this.ids = ids;

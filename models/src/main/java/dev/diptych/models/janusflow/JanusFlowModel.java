@@ -32,7 +32,6 @@ import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.stream.IntStream;
 
@@ -113,12 +112,14 @@ public final class JanusFlowModel implements UnifiedModel {
             + decoder.map(JanusFlowCoder::bytes).orElse(0L);
     Memory.require(
         "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
-    // What the limit leaves beside the weights may be features of the decoder.
-    OptionalLong left =
-        options.memoryLimit().isPresent()
-            ? OptionalLong.of(options.memoryLimit().getAsLong() - weightBytes)
-            : OptionalLong.empty();
-    this.coder = decoder.map(d -> scope.add(d.coder(options.imageDecoder(), left)));
+    long held = weightBytes;
+    this.coder =
+        decoder.map(
+            d ->
+                scope.add(
+                    d.coder(
+                        options.imageDecoder(),
+                        LatentCoder.tiling(d.config(), options.memoryLimit(), held))));
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(
