@@ -12,6 +12,7 @@ import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.Output;
+import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.engine.Value;
 import dev.diptych.core.weights.CheckpointSummary;
@@ -64,6 +65,27 @@ class BagelHostileTest {
         .hasMessageContaining(file)
         .hasMessageContaining("ByteDance-Seed/BAGEL-7B-MoT");
     assertThatThrownBy(() -> Diptych.inspect(folder)).isInstanceOf(CheckpointException.class);
+  }
+
+  /** The reference's program never reads that file; its keys are for the bare language model. */
+  @Test
+  void samplingOfTheQwenThatBagelWasMadeFromIsNotItsOwn() throws IOException {
+    json(
+        "generation_config.json",
+        json -> {
+          json.addProperty("do_sample", true);
+          json.addProperty("temperature", 0.7);
+          json.addProperty("top_p", 0.8);
+          json.addProperty("top_k", 20);
+          json.addProperty("repetition_penalty", 1.05);
+        });
+
+    try (UnifiedModel model = Diptych.load(folder, TinyBagel.FLOAT32)) {
+      GenerationOptions words = model.defaults(Output.TEXT);
+      assertThat(words.isGreedy()).isTrue();
+      assertThat(words.temperature()).hasValue(0.3);
+      assertThat(words.repetitionPenalty()).hasValue(1);
+    }
   }
 
   @ParameterizedTest

@@ -111,10 +111,6 @@ final class BagelDrawer {
     }
     bytes += model.workBytes(contexts * pictures * room);
     model.requireMemory("the cache of " + pictures + " pictures", bytes);
-    int p = config.latentPatchSize();
-    // Known before a picture is begun, although its pixels come last.
-    model.requireMemory(
-        "the picture decoder's features", model.coder().leastWork(rows * p, columns * p));
   }
 
   /**

@@ -180,16 +180,17 @@ public final class BagelModel implements UnifiedModel {
    * <p>Those of the authors' notebook (inference.ipynb): words are greedy, and samples have a
    * temperature of 0.3; pictures from words alone have guidance 4 where the time is above 0.4, kept
    * from growing as a whole; edits have guidance 4 by words and 2 by pictures at all times, kept from
-   * growing patch by patch. generation_config.json overrules, by the names of the reference's
-   * program: do_sample, temperature, num_timesteps, timestep_shift, cfg_text_scale, cfg_img_scale.
+   * growing patch by patch. generation_config.json overrules by the names of the reference's program
+   * alone: text_temperature, num_timesteps, timestep_shift, cfg_text_scale, cfg_img_scale. Other keys
+   * are the Qwen2's that BAGEL was made from (do_sample, temperature), which the reference never reads.
    */
   @Override
   public GenerationOptions defaults(Set<Modality> reads, Output output) {
     JsonMap json = generationConfig;
     GenerationOptions.Builder defaults =
         GenerationOptions.builder()
-            .greedy(!json.boolOr("do_sample", false))
-            .temperature(json.numberOr("temperature", 0.3, 0, 100))
+            .greedy(true)
+            .temperature(json.numberOr("text_temperature", 0.3, 0, 100))
             .repetitionPenalty(1)
             .think(false)
             .maxTokens(1000);
