@@ -3,10 +3,15 @@ package dev.diptych.examples.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
+import dev.diptych.core.Image;
 import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.examples.world.PictureWorld;
+import dev.diptych.examples.world.Scene;
+import dev.diptych.examples.world.Scene.Thing;
+import dev.diptych.examples.world.SceneReader;
 import dev.diptych.examples.world.SceneRenderer;
+import dev.diptych.examples.world.SceneWords;
 import dev.diptych.tokenizers.ImageFile;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -23,6 +28,20 @@ import org.junit.jupiter.params.provider.EnumSource;
 /** Draws pictures anew. */
 class EditCommandTest {
   @TempDir Path folder;
+
+  @Test
+  void withoutAModelTheDemoEdits() {
+    Path target = folder.resolve("after.png");
+
+    Cli edit =
+        Cli.run("edit", before(), "add a small red star below", "-o", target, "--preview", "--json");
+
+    assertThat(edit.exitCode()).as(edit.stderr()).isZero();
+    assertThat(edit.json().getAsJsonObject("model").get("folder").getAsString())
+        .isEqualTo(DemoModel.folder(Demo.TRANSFUSION).toString());
+    assertThat(ImageFile.read(target).width()).isEqualTo(PictureWorld.SIDE);
+    assertThat(names()).containsExactly("after.png", "before.png");
+  }
 
   /** A Chameleon takes a picture and words, although this one was not taught to edit. */
   @Test
@@ -110,6 +129,31 @@ class EditCommandTest {
             "diptych: This model has no --steps: its pictures are tokens");
     assertThat(runs.get(3).stderr()).contains("found    --renorm text_channel,0.1");
     assertThat(names()).containsExactly("before.png");
+  }
+
+  @Test
+  void theDemoDoesWhatItIsTold() {
+    Scene circle = SceneWords.parse("a large red circle above a small blue square").orElseThrow();
+    Path file = folder.resolve("red.png");
+    Path target = folder.resolve("green.png");
+    ImageFile.writePng(drawn(circle), file, Map.of());
+
+    Cli edit =
+        Cli.run("edit", file, "make the circle green", "-o", target, "--seed", 1, "--preview");
+
+    assertThat(edit.exitCode()).as(edit.stderr()).isZero();
+    assertThat(SceneReader.read(ImageFile.read(target)).scene().map(Scene::caption))
+        .contains("a large green circle above a small blue square");
+    assertThat(names()).containsExactly("green.png", "red.png");
+  }
+
+  private static Image drawn(Scene scene) {
+    // Words name no places.
+    List<Thing> things =
+        List.of(
+            new Thing(scene.things().get(0).kind(), 32, 15),
+            new Thing(scene.things().get(1).kind(), 32, 49));
+    return SceneRenderer.render(new Scene(things, scene.relation()));
   }
 
   private Path before() {

@@ -6,6 +6,7 @@ import dev.diptych.core.UnifiedModel;
 import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
 import dev.diptych.models.Diptych;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class DemoEvaluationTest {
@@ -36,6 +37,24 @@ class DemoEvaluationTest {
     assertThat(score.stories()).isEqualTo(24);
     // 85 % of 500 are right; of 24 that is 62 % at three standard deviations below.
     assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.62);
+  }
+
+  @Test
+  void readsDrawsAndEditsByDenoising() {
+    DemoEvaluation.Score score;
+    try (UnifiedModel model = Diptych.load(DemoModel.folder(Demo.TRANSFUSION))) {
+      // It was not taught to tell stories.
+      DemoEvaluation.Questions asked =
+          new DemoEvaluation.Questions(
+              questions(0).scenes(), List.of(), questions(24).edits());
+      score = DemoEvaluation.evaluate(model, asked, (done, total) -> {});
+    }
+
+    assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
+    assertThat(score.drawings()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.8);
+    assertThat(score.edits()).isEqualTo(24);
+    // Three deviations of 24 trials below 90.8 in a hundred.
+    assertThat(score.editsShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.73);
   }
 
   private static DemoEvaluation.Questions questions(int edits) {
