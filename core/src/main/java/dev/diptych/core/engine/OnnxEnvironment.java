@@ -1,16 +1,14 @@
 package dev.diptych.core.engine;
 
 import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import dev.diptych.core.EngineException;
 import java.lang.reflect.Field;
 import java.lang.reflect.Method;
 import java.util.HashSet;
 import java.util.Set;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,13 +20,6 @@ import org.slf4j.LoggerFactory;
 final class OnnxEnvironment {
   /** Long enough for a session that is being made, which nothing can interrupt. */
   private static final long EXIT_PATIENCE_SECONDS = 10;
-
-  /**
-   * Reserved, not used, for the thread that loads: ONNX Runtime 1.29 matches a regular expression
-   * against the process's command line when it begins, by a recursion of a few hundred bytes a
-   * character, and a long class path would overflow the caller's stack, which ends the process.
-   */
-  private static final long LOADING_STACK = 1L << 30;
 
   private static final Logger LOG = LoggerFactory.getLogger(OnnxEnvironment.class);
 
@@ -64,7 +55,7 @@ final class OnnxEnvironment {
   static OrtEnvironment get() {
     synchronized (LOCK) {
       if (environment == null) {
-        environment = withDeepStack(OnnxEnvironment::load);
+        environment = load();
         Thread hook = new Thread(OnnxEnvironment::seeOut, "diptych-onnx-exit");
         try {
           Runtime.getRuntime().addShutdownHook(hook);
@@ -99,38 +90,13 @@ final class OnnxEnvironment {
         "Cannot run ONNX Runtime: this process is shutting down", null, true);
   }
 
-  private static OrtEnvironment withDeepStack(Supplier<OrtEnvironment> loader) {
-    FutureTask<OrtEnvironment> task = new FutureTask<>(loader::get);
-    Thread thread = new Thread(null, task, "diptych-onnx-load", LOADING_STACK);
-    thread.setDaemon(true);
-    thread.start();
-    boolean interrupted = false;
-    try {
-      while (true) {
-        try {
-          return task.get();
-        } catch (InterruptedException e) {
-          interrupted = true;
-        } catch (ExecutionException e) {
-          if (e.getCause() instanceof RuntimeException cause) {
-            throw cause;
-          }
-          throw (Error) e.getCause();
-        }
-      }
-    } finally {
-      if (interrupted) {
-        Thread.currentThread().interrupt();
-      }
-    }
-  }
-
   private static OrtEnvironment load() {
     OrtEnvironment loaded;
     try {
       // What goes wrong is told by exceptions; native log lines would land on the caller's stderr.
       loaded = OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "diptych");
-    } catch (RuntimeException | LinkageError e) {
+      loaded.setTelemetry(false);
+    } catch (OrtException | RuntimeException | LinkageError e) {
       throw new EngineException(
           "Cannot load ONNX Runtime's native library on "
               + System.getProperty("os.name")
