@@ -1,10 +1,18 @@
 def table(length: int, head_dim: int, theta: float, like: Tensor) -> Tensor:
-    # -> [2, length, K]: cosines, then sines; angles in float32, the result in the dtype of `like`
+    # -> [2, length, K]: cosines, then sines; angles in float32, the result in the dtype of `like`. Some
+    # positions at a time, so that making it takes no more memory than it does (RopeTable)
     even = torch.arange(0, head_dim, 2, dtype=4, device=like.device).float()
     inv_freq = 1.0 / torch.pow(theta, even / head_dim)
-    angles = torch.outer(torch.arange(length, dtype=4, device=like.device).float(), inv_freq)
-    angles = torch.cat([angles, angles], -1)
-    return torch.stack([angles.cos(), angles.sin()]).type_as(like)
+    found = like.new_empty([2, length, head_dim])
+    begin = 0
+    while begin < length:
+        end = length if length - begin < 4096 else begin + 4096
+        at = torch.arange(begin, end, dtype=4, device=like.device).float()
+        angles = torch.outer(at, inv_freq)
+        angles = torch.cat([angles, angles], -1)
+        found.narrow(1, begin, end - begin).copy_(torch.stack([angles.cos(), angles.sin()]))
+        begin = end
+    return found
 
 
 def rotate_half(x: Tensor, rope: Tensor) -> Tensor:

@@ -95,11 +95,11 @@ public final class BagelModel implements UnifiedModel {
                 .map(n -> checkpoint.spec(n).type())
                 .toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes =
+    long weightsAlone =
         WeightLoader.bytes(slices, dtype, DecoderWeights::quantises)
             + LatentCoder.bytes(checkpoint, BagelFiles.VAE, config.vae());
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.weightBytes =
+        BagelWeights.decoder(config).rope().require(name, dtype, weightsAlone, options.memoryLimit());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(

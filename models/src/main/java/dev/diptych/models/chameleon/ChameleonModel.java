@@ -86,11 +86,12 @@ public final class ChameleonModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes = WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
+    long weightsAlone =
+        WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
             // Lumina-mGPT alone draws pictures of several sizes
             + ChameleonCoder.bytes(vq, config.targetSize().isPresent() ? Integer.MAX_VALUE : 1);
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.weightBytes =
+        config.transformer().rope().require(name, dtype, weightsAlone, options.memoryLimit());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(

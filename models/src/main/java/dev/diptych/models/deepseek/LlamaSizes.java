@@ -1,6 +1,7 @@
 package dev.diptych.models.deepseek;
 
 import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.nn.RopeTable;
 import dev.diptych.core.weights.JsonMap;
 import java.util.List;
 
@@ -72,6 +73,11 @@ public record LlamaSizes(
         ropeTheta(json),
         json.boolOr("attention_bias", false),
         json.boolOr("mlp_bias", false));
+  }
+
+  /** {@return the table by which it turns queries and keys} */
+  public RopeTable rope() {
+    return new RopeTable(maxPositionEmbeddings, headDim);
   }
 
   private static double ropeTheta(JsonMap json) {

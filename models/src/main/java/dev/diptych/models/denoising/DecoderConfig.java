@@ -1,6 +1,7 @@
 package dev.diptych.models.denoising;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.nn.RopeTable;
 
 /**
  * The sizes of a decoder of words and pictures: a Llama or a Qwen2, with one set of weights or with
@@ -65,6 +66,11 @@ public record DecoderConfig(
         "max_position_embeddings",
         maxPositionEmbeddings,
         maxPositionEmbeddings >= 1 && maxPositionEmbeddings <= MAX);
+  }
+
+  /** {@return the table by which it turns queries and keys} */
+  public RopeTable rope() {
+    return new RopeTable(maxPositionEmbeddings, headDim);
   }
 
   /** {@return bytes of keys and values of all layers for so many positions} */

@@ -1,6 +1,7 @@
 package dev.diptych.models.discrete;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.core.nn.RopeTable;
 
 /**
  * The sizes of a decoder-only transformer over one vocabulary of words and image codes: Chameleon's
@@ -60,6 +61,11 @@ public record TransformerConfig(
         "max_position_embeddings",
         maxPositionEmbeddings,
         maxPositionEmbeddings >= 1 && maxPositionEmbeddings <= MAX);
+  }
+
+  /** {@return the table by which it turns queries and keys} */
+  public RopeTable rope() {
+    return new RopeTable(maxPositionEmbeddings, headDim);
   }
 
   /** {@return bytes of keys and values of all layers for so many positions} */

@@ -102,11 +102,11 @@ public final class Emu3Model implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes =
+    long weightsAlone =
         WeightLoader.bytes(slices, dtype, DiscreteTransformer::quantises)
             + Emu3Coder.bytes(config.vq());
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.weightBytes =
+        config.transformer().rope().require(name, dtype, weightsAlone, options.memoryLimit());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(

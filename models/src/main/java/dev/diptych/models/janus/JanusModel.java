@@ -105,9 +105,10 @@ public final class JanusModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes = WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoderBytes();
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    long weightsAlone =
+        WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoderBytes();
+    this.weightBytes =
+        config.text().rope().require(name, dtype, weightsAlone, options.memoryLimit());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     this.transformer =
         scope.add(JanusTransformer.load(config, dtype, device, checkpoint, slices));

@@ -107,11 +107,11 @@ public final class JanusFlowModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes =
+    long weightsAlone =
         WeightLoader.bytes(slices, dtype, DecoderWeights::quantises)
             + decoder.map(JanusFlowCoder::bytes).orElse(0L);
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.weightBytes =
+        config.decoder().rope().require(name, dtype, weightsAlone, options.memoryLimit());
     long held = weightBytes;
     this.coder =
         decoder.map(

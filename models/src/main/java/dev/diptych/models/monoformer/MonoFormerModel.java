@@ -18,6 +18,7 @@ import dev.diptych.core.engine.Memory;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.WeightLoader;
+import dev.diptych.core.nn.RopeTable;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
@@ -80,10 +81,9 @@ public final class MonoFormerModel implements UnifiedModel {
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
     long own = WeightLoader.bytes(slices, dtype, DecoderWeights::quantises);
-    this.coder = scope.add(MonoFormerCoder.open(files, options, own));
-    this.weightBytes = own + coder.bytes();
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    RopeTable rope = config.decoder().rope();
+    this.coder = scope.add(MonoFormerCoder.open(files, options, own + rope.bytes(dtype)));
+    this.weightBytes = rope.require(name, dtype, own + coder.bytes(), options.memoryLimit());
     TorchDevice device = scope.add(TorchDevice.open(options.device()));
     int eos = tokenizer.controlId("</s>");
     this.transformer =

@@ -99,11 +99,11 @@ public final class TransfusionModel implements UnifiedModel {
             options.dtype(),
             checkpoint.names().stream().map(n -> checkpoint.spec(n).type()).toList(),
             slices.values().stream().mapToLong(WeightLoader.Slice::elements).sum());
-    this.weightBytes =
+    long weightsAlone =
         WeightLoader.bytes(slices, dtype, DecoderWeights::quantises)
             + LatentCoder.bytes(checkpoint, TransfusionFiles.CODER, files.vae());
-    Memory.require(
-        "the weights of " + name + " in " + dtype, weightBytes, options.memoryLimit(), 0);
+    this.weightBytes =
+        config.decoder().rope().require(name, dtype, weightsAlone, options.memoryLimit());
     this.coder =
         scope.add(
             new LatentCoder(
