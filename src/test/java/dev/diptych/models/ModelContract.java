@@ -39,7 +39,7 @@ import org.junit.jupiter.api.TestInstance;
 
 /** What every model and session promises, whatever its family; each family's test extends it. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
-public abstract class ModelContract {
+public abstract class ModelContract extends ProbeContract {
   /** In the format of the goldens. */
   protected static final LoadOptions FLOAT32 = LoadOptions.DEFAULT.withDtype(DType.FLOAT32);
 
@@ -49,8 +49,10 @@ public abstract class ModelContract {
   /** Loads a tiny checkpoint that reads pictures and draws. */
   protected abstract UnifiedModel load(LoadOptions options);
 
-  /** {@return codes of one of its pictures} */
-  protected abstract int codes();
+  @Override
+  protected UnifiedModel probed() {
+    return model;
+  }
 
   /** {@return bytes in which its weights fit and a thousand pictures do not} */
   protected abstract long smallLimit();

@@ -18,6 +18,7 @@ import java.util.Set;
  * @param previewEvery least time between two previews of the forming picture; empty means none
  * @param deadline most time that the whole request may take; empty means any
  * @param cancellation ends the request from another thread
+ * @param probe chooses in the model's place; empty means the model's own choice
  */
 public record GenerationRequest(
     List<Part> parts,
@@ -26,7 +27,8 @@ public record GenerationRequest(
     GenerationListener listener,
     Optional<Duration> previewEvery,
     Optional<Duration> deadline,
-    Cancellation cancellation) {
+    Cancellation cancellation,
+    Optional<Probe> probe) {
 
   /** Copies the parts and checks the values. */
   public GenerationRequest {
@@ -35,6 +37,7 @@ public record GenerationRequest(
     Objects.requireNonNull(options, "options");
     Objects.requireNonNull(listener, "listener");
     Objects.requireNonNull(cancellation, "cancellation");
+    Objects.requireNonNull(probe, "probe");
     if (parts.isEmpty()) {
       throw new InvalidRequestException("The request is empty; expected at least one part");
     }
@@ -71,6 +74,7 @@ public record GenerationRequest(
     private Optional<Duration> previewEvery = Optional.empty();
     private Optional<Duration> deadline = Optional.empty();
     private Cancellation cancellation = new Cancellation();
+    private Optional<Probe> probe = Optional.empty();
 
     private Builder() {}
 
@@ -128,6 +132,12 @@ public record GenerationRequest(
       return this;
     }
 
+    /** Says who chooses in the model's place. */
+    public Builder probe(Probe probe) {
+      this.probe = Optional.of(probe);
+      return this;
+    }
+
     /**
      * {@return the request}
      *
@@ -135,7 +145,7 @@ public record GenerationRequest(
      */
     public GenerationRequest build() {
       return new GenerationRequest(
-          parts, output, options, listener, previewEvery, deadline, cancellation);
+          parts, output, options, listener, previewEvery, deadline, cancellation, probe);
     }
   }
 }

@@ -59,6 +59,7 @@ public abstract class Session implements AutoCloseable {
         GenerationOptions defaults = model.defaults(request.reads(), request.output());
         request.options().requireHeeded(defaults);
         GenerationOptions options = request.options().orElse(defaults);
+        requireOnePicture(request, options);
         if (options.seed().isEmpty()) {
           options = options.toBuilder().seed(new SplittableRandom().nextLong()).build();
         }
@@ -68,6 +69,16 @@ public abstract class Session implements AutoCloseable {
       }
     } finally {
       busy.unlock();
+    }
+  }
+
+  /** A probe is told of one picture; whose turn it is among several it could not know. */
+  private static void requireOnePicture(GenerationRequest request, GenerationOptions options) {
+    int pictures = options.pictures().orElse(1);
+    if (request.probe().isPresent() && request.output() == Output.IMAGE && pictures != 1) {
+      throw new InvalidRequestException(
+          "A drawing that is probed is of one picture\n  expected pictures 1\n  found    "
+              + pictures);
     }
   }
 

@@ -71,7 +71,10 @@ class CommandLineTest {
         "bench --tokens 1",
         "bench make --shape janus-1t x",
         "bench kernels --inputs 65",
-        "bench kernels --rows 1,0"
+        "bench kernels --rows 1,0",
+        "bench quality --narrow int3",
+        "bench quality --scenes -1",
+        "bench quality --steps -1"
       })
   void refusesWrongUsageWithExitCode2(String line) {
     Object[] arguments = line.isEmpty() ? new Object[0] : line.split(" ");

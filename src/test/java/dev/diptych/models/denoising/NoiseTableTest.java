@@ -14,7 +14,7 @@ class NoiseTableTest {
   /** A model that always sees the same picture: it is found again behind every step. */
   @ParameterizedTest
   @ValueSource(strings = {"ddpm", "ddim", "flow"})
-  void thePictureThatWasSeenIsFoundBehindEveryStep(String scheduler) {
+  void whatWasSeenAndSaidIsFoundBehindEveryStep(String scheduler) {
     SamplerConfig config =
         SamplerConfig.read(
             JsonMap.read(
@@ -30,8 +30,10 @@ class NoiseTableTest {
       float[] row = step.row();
       float[] noise = step.noisy() ? new float[4] : null;
       float[] next = new float[4];
+      float[] said = new float[4];
       for (int i = 0; i < 4; i++) {
         double output = (picture[i] - row[0] * (double) x[i]) / row[1];
+        said[i] = (float) output;
         next[i] =
             (float) (row[3] * (double) picture[i] + row[4] * (double) x[i] + row[5] * output);
         if (step.noisy()) {
@@ -42,6 +44,12 @@ class NoiseTableTest {
       float[] seen = step.picture(x, next, noise);
       for (int i = 0; i < 4; i++) {
         assertThat(seen[i]).as("at %s", step.time()).isCloseTo(picture[i], within(5e-3f));
+      }
+      float[] heard = step.said(x, next, noise);
+      for (int i = 0; i < 4; i++) {
+        assertThat(heard[i])
+            .as("at %s", step.time())
+            .isCloseTo(said[i], within(2e-3f * (1 + Math.abs(said[i]))));
       }
       x = next;
     }

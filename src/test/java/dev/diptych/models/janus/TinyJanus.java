@@ -14,6 +14,7 @@ import dev.diptych.testing.Golden;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /** The transformer of a tiny random checkpoint, loaded as the model loads it. */
@@ -85,7 +86,12 @@ final class TinyJanus implements AutoCloseable {
         };
     int[][] codes =
         new JanusDrawer(transformer, config.imageTokens())
-            .draw(ids, unconditional, options.toBuilder().pictures(pictures).build(), quiet);
+            .draw(
+                ids,
+                unconditional,
+                options.toBuilder().pictures(pictures).build(),
+                Optional.empty(),
+                quiet);
     return Arrays.stream(codes).map(c -> Arrays.stream(c).boxed().toList()).toList();
   }
 

@@ -10,6 +10,7 @@ import dev.diptych.core.GenerationResult;
 import dev.diptych.core.Output;
 import dev.diptych.testing.Golden;
 import java.util.Arrays;
+import java.util.Optional;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -42,6 +43,7 @@ class JanusFlowNarrowTest {
               .latents(
                   () -> {},
                   (n, unused, count) -> Arrays.copyOfRange(noise, n * count, (n + 1) * count),
+                  Optional.empty(),
                   (step, latents) -> {});
 
       double error = 0;

@@ -16,6 +16,7 @@ import dev.diptych.testing.Golden;
 import dev.diptych.testing.Tolerance;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -155,6 +156,7 @@ class JanusFlowNetworkGoldenTest {
           drawing.latents(
               () -> {},
               this::noise,
+              Optional.empty(),
               (step, all) ->
                   Tolerance.FP32_DEEP.check(
                       name + ", step " + step,

@@ -66,7 +66,8 @@ final class BenchCommand implements Callable<Integer> {
   static CommandLine commandLine(Console console) {
     return new CommandLine(new BenchCommand(console))
         .addSubcommand(new MakeCommand(console))
-        .addSubcommand(new KernelsCommand(console));
+        .addSubcommand(new KernelsCommand(console))
+        .addSubcommand(new QualityCommand(console));
   }
 
   @Override

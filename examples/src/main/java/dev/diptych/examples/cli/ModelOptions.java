@@ -117,6 +117,11 @@ final class ModelOptions {
 
   /** Loads the model and keeps the time that it took. */
   UnifiedModel load() {
+    return load(dtype);
+  }
+
+  /** Loads the model in a format of the caller's and keeps the time that it took. */
+  UnifiedModel load(DType dtype) {
     if (imageDecoder != null && !Files.isRegularFile(imageDecoder)) {
       throw new CheckpointException(
           "No image decoder at " + imageDecoder + "\n  expected an ONNX file\n  found    nothing");

@@ -61,7 +61,7 @@ final class BagelDrawer {
         FlowMatchEulerScheduler.falling(
             options.inferenceSteps().orElseThrow(), options.timestepShift().orElse(1));
     this.table = NoiseTable.of(scheduler, 1);
-    this.denoiser = new Denoiser(model.transformer().decoder(), table);
+    this.denoiser = new Denoiser(model.transformer().decoder(), table, run.request().probe());
     this.guidance =
         new BagelTransformer.Guidance(
             options.guidanceScale().orElse(1),

@@ -138,7 +138,7 @@ final class BagelSession extends Session {
     boolean stopped = false;
     context.add(prompt.begin());
     try (DenoisingTransformer.Sampling sampling =
-        model.transformer().decoder().new Sampling(run.options())) {
+        model.transformer().decoder().new Sampling(run.options(), run.request().probe())) {
       while (!stopped && answer.words() < most) {
         long bits = random.bits(0, answer.ids());
         int id = answer.finite(context.next(run::step, sampling, turn, false, bits));

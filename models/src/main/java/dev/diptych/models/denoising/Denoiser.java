@@ -1,11 +1,14 @@
 package dev.diptych.models.denoising;
 
 import dev.diptych.core.EngineException;
+import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Supplier;
 
 /**
@@ -15,11 +18,22 @@ import java.util.function.Supplier;
 public final class Denoiser {
   private final DenoisingTransformer transformer;
   private final NoiseTable table;
+  private final Optional<Probe> probe;
 
   /** Prepares the steps of a drawing. */
   public Denoiser(DenoisingTransformer transformer, NoiseTable table) {
+    this(transformer, table, Optional.empty());
+  }
+
+  /**
+   * Prepares the steps of a drawing.
+   *
+   * @param probe hears of the steps of one picture, and may change what they made
+   */
+  public Denoiser(DenoisingTransformer transformer, NoiseTable table, Optional<Probe> probe) {
     this.transformer = transformer;
     this.table = table;
+    this.probe = probe;
   }
 
   /** Where standard normal numbers come from. */
@@ -86,6 +100,10 @@ public final class Denoiser {
      */
     public float[] seen() {
       return step.picture(before.toFloats(), now.toFloats(), noise == null ? null : noise.toFloats());
+    }
+
+    private float[] said() {
+      return step.said(before.toFloats(), now.toFloats(), noise == null ? null : noise.toFloats());
     }
   }
 
@@ -171,7 +189,11 @@ public final class Denoiser {
           Value last = latents;
           latents = next;
           try (last) {
-            progress.after(i + 1, new Latents(last, next, added, at));
+            Latents between = new Latents(last, next, added, at);
+            progress.after(i + 1, between);
+            if (probe.isPresent()) {
+              latents = led(i, between, pictures, sides);
+            }
           }
         }
       }
@@ -179,6 +201,25 @@ public final class Denoiser {
     } finally {
       latents.close();
     }
+  }
+
+  /** What a probe makes of a step; closes what the step made if that is something else. */
+  private Value led(int step, Latents latents, int pictures, int[] sides) {
+    float[] own = latents.get();
+    float[] led = probe.orElseThrow().denoised(step, latents.said(), own.clone());
+    if (led.length != own.length) {
+      throw new InvalidRequestException(
+          "The probe gave latents of another size\n  expected "
+              + own.length
+              + " numbers\n  found    "
+              + led.length);
+    }
+    if (Arrays.equals(led, own)) {
+      return latents.now;
+    }
+    Value kept = transformer.kept(led, pictures, sides[0], sides[1], sides[2]);
+    latents.now.close();
+    return kept;
   }
 
   private Value noise(Noise noise, int first, int pictures, int draw, int[] sides) {

@@ -2,12 +2,15 @@ package dev.diptych.models.denoising;
 
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.Modality;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.TorchScript;
 import dev.diptych.core.engine.Value;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 
@@ -248,9 +251,20 @@ public final class DenoisingTransformer implements AutoCloseable {
     private final Value how;
     private final Value penalty;
     private final boolean penalises;
+    private final Optional<Probe> probe;
 
     /** Prepares the sampling that the options ask for. */
     public Sampling(GenerationOptions options) {
+      this(options, Optional.empty());
+    }
+
+    /**
+     * Prepares the sampling that the options ask for.
+     *
+     * @param probe chooses in its place
+     */
+    public Sampling(GenerationOptions options, Optional<Probe> probe) {
+      this.probe = probe;
       penalises = options.repetitionPenalty().orElse(1) != 1;
       penalty = scope.add(device.of(options.repetitionPenalty().orElse(1)));
       double temperature = options.isGreedy() ? 1 : options.temperature().orElse(1);
@@ -284,6 +298,14 @@ public final class DenoisingTransformer implements AutoCloseable {
      */
     public int next(
         int[] ids, Cache cache, int length, int position, boolean mayDraw, int[] seen, long bits) {
+      if (probe.isPresent()) {
+        try (Scope call = new Scope()) {
+          Value hidden = call.add(readWords(ids, cache, length, position));
+          Value logits =
+              call.add(script.call("word_logits", hidden, call.add(device.of(mayDraw)), weights));
+          return Probe.ask(probe.get(), Modality.TEXT, logits.toFloats());
+        }
+      }
       try (Scope call = new Scope()) {
         Value found =
             call.add(

@@ -69,6 +69,12 @@ class DenoisingTransformer(Module):
         allowed = w["may_say_or_draw" if may_draw else "may_say"]
         return __torch__.core.nn.sampling.next_token(raw, allowed, seen, penalty, how, bits)
 
+    def word_logits(self, hidden: Tensor, may_draw: bool, w: Dict[str, Tensor]) -> Tensor:
+        # hidden: [1, D] -> [1, V] float32, -inf for what may not come next
+        logits = torch.linear(hidden, __torch__.models.denoising.decoder.head(w)).float()
+        allowed = w["may_say_or_draw" if may_draw else "may_say"]
+        return logits.masked_fill(~allowed, -inf)
+
     def kept(self, x: Tensor) -> Tensor:
         # A copy, because the argument lives in a buffer that is collected after the call.
         return x.clone()

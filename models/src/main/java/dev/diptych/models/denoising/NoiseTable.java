@@ -49,6 +49,30 @@ public record NoiseTable(List<Step> steps) {
       }
       return picture;
     }
+
+    /**
+     * Finds what the model said of the noise, from what the step made of it; see {@link
+     * dev.diptych.core.Probe#denoised} for what that includes.
+     *
+     * @param x [...] before the step
+     * @param next [...] after it
+     * @param noise [...] that it added; null where it added none
+     * @return [...] float32
+     */
+    float[] said(float[] x, float[] next, float[] noise) {
+      float[] said = new float[x.length];
+      // next = row[3] picture + row[4] x + row[5] output + row[6] noise,
+      // picture = row[0] x + row[1] output
+      double ofOutput = row[3] * (double) row[1] + row[5];
+      for (int i = 0; i < x.length; i++) {
+        double rest = next[i] - row[4] * (double) x[i] - row[3] * (double) row[0] * x[i];
+        if (noise != null) {
+          rest -= row[6] * (double) noise[i];
+        }
+        said[i] = (float) (rest / ofOutput);
+      }
+      return said;
+    }
   }
 
   /** Copies the list. */

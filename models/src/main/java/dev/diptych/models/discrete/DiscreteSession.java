@@ -136,9 +136,11 @@ public final class DiscreteSession extends Session {
       int mostWords = options.maxTokens().orElse(context);
       Guidance guidance = family.guidance(options);
       try (DiscreteTransformer.Sampling sayings =
-              transformer.new Sampling(family.words(options), guidance);
+              transformer
+                  .new Sampling(family.words(options), guidance, run.request().probe());
           DiscreteTransformer.Sampling drawings =
-              transformer.new Sampling(family.codes(options), guidance)) {
+              transformer
+                  .new Sampling(family.codes(options), guidance, run.request().probe())) {
         while (true) {
           switch (modality.allowed(full.length())) {
             case NOTHING -> {

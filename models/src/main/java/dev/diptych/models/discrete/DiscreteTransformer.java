@@ -2,6 +2,8 @@ package dev.diptych.models.discrete;
 
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.Modality;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.TorchScript;
@@ -9,6 +11,7 @@ import dev.diptych.core.engine.Value;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 
@@ -226,8 +229,19 @@ public final class DiscreteTransformer implements AutoCloseable {
     private final Value scales;
     private final Value penalty;
     private final boolean penalises;
+    private final Optional<Probe> probe;
 
     Sampling(GenerationOptions options, Guidance guidance) {
+      this(options, guidance, Optional.empty());
+    }
+
+    /**
+     * Prepares the sampling that the options ask for.
+     *
+     * @param probe chooses in its place
+     */
+    Sampling(GenerationOptions options, Guidance guidance, Optional<Probe> probe) {
+      this.probe = probe;
       penalises = options.repetitionPenalty().orElse(1) != 1;
       penalty = scope.add(device.of(options.repetitionPenalty().orElse(1)));
       double temperature = options.isGreedy() ? 1 : options.temperature().orElse(1);
@@ -265,6 +279,14 @@ public final class DiscreteTransformer implements AutoCloseable {
      */
     int decodeText(
         int[] ids, Cache cache, int pos, boolean mayDraw, int[] seen, long bits) {
+      if (probe.isPresent()) {
+        try (Scope call = new Scope()) {
+          Value hidden = call.add(prefill(ids, cache, pos));
+          return ask(
+              Modality.TEXT,
+              call.add(script.call("word_logits", hidden, call.add(device.of(mayDraw)), weights)));
+        }
+      }
       try (Scope call = new Scope()) {
         Value found =
             call.add(
@@ -295,6 +317,13 @@ public final class DiscreteTransformer implements AutoCloseable {
      * @return the id, -1 if its logits are not finite
      */
     int decodeChoice(int[] ids, Cache cache, int pos, int[] choices, long bits) {
+      if (probe.isPresent()) {
+        try (Scope call = new Scope()) {
+          Value hidden = call.add(prefill(ids, cache, pos));
+          Value few = call.add(device.longs(choices, choices.length));
+          return ask(Modality.TEXT, call.add(script.call("choice_logits", hidden, few, weights)));
+        }
+      }
       try (Scope call = new Scope()) {
         Value found =
             call.add(
@@ -323,6 +352,12 @@ public final class DiscreteTransformer implements AutoCloseable {
      * @return [N], -1 where the logits are not finite
      */
     long[] firstCodes(List<Value> hidden, Value codes, Value bits) {
+      if (probe.isPresent()) {
+        try (Value groups = device.list(hidden);
+            Value logits = script.call("first_code_logits", groups, scales, weights)) {
+          return put(codes, 0, ask(Modality.IMAGE, logits));
+        }
+      }
       try (Value groups = device.list(hidden);
           Value found =
               script.call("first_codes", groups, codes, scales, how, bits, weights)) {
@@ -336,6 +371,26 @@ public final class DiscreteTransformer implements AutoCloseable {
      */
     long[] decodeCodes(
         int step, Value codes, int[] behind, Value groups, long[] positions, Value bits) {
+      if (probe.isPresent()) {
+        try (Scope call = new Scope()) {
+          Value hidden =
+              call.add(
+                  script.call(
+                      "read_codes",
+                      call.add(device.of(step)),
+                      codes,
+                      call.add(device.longs(behind, behind.length)),
+                      groups,
+                      rope,
+                      call.add(device.ints(positions)),
+                      headDim,
+                      shape,
+                      weights));
+          Value one = call.add(device.of(1));
+          Value logits = call.add(script.call("code_logits", hidden, one, scales, weights));
+          return put(codes, step, ask(Modality.IMAGE, logits));
+        }
+      }
       try (Scope call = new Scope()) {
         Value found =
             call.add(
@@ -355,6 +410,20 @@ public final class DiscreteTransformer implements AutoCloseable {
                     weights));
         return found.toLongs();
       }
+    }
+
+    private int ask(Modality what, Value logits) {
+      return Probe.ask(probe.orElseThrow(), what, logits.toFloats());
+    }
+
+    /** Of one picture. */
+    private long[] put(Value codes, int step, int chosen) {
+      long[] code = {chosen};
+      try (Value column = device.of(step);
+          Value found = device.longs(code, 1)) {
+        script.call("put_codes", codes, column, found).close();
+      }
+      return code;
     }
 
     @Override

@@ -106,16 +106,43 @@ class DiscreteTransformer(Module):
             return w["lm_head.weight"]
         return w["model.embed_tokens.weight"]
 
+    def code_logits(self, x: Tensor, n: int, scales: Tuple[float, float], w: Dict[str,
+            Tensor]) -> Tensor:
+        # x: [G * n, D], full context before image-only before none -> [n, E] float32
+        logits = torch.linear(x, w["image_head.weight"]).float()
+        if x.shape[0] == 2 * n:
+            return __torch__.core.nn.sampling.guide(logits, scales[0])
+        if x.shape[0] == 3 * n:
+            return __torch__.core.nn.sampling.guide_twice(logits, scales[0], scales[1])
+        return logits
+
     def next_codes(self, x: Tensor, n: int, scales: Tuple[float, float], how: Tuple[bool, float,
             int, float], bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # x: [G * n, D], full context before image-only before none; bits: [n] -> [n] codes
-        logits = torch.linear(x, w["image_head.weight"]).float()
-        if x.shape[0] == 2 * n:
-            logits = __torch__.core.nn.sampling.guide(logits, scales[0])
-        elif x.shape[0] == 3 * n:
-            logits = __torch__.core.nn.sampling.guide_twice(logits, scales[0], scales[1])
+        logits = self.code_logits(x, n, scales, w)
         greedy, temperature, top_k, top_p = how
         return __torch__.core.nn.sampling.sample(logits, greedy, temperature, top_k, top_p, bits)
+
+    def word_logits(self, hidden: Tensor, may_draw: bool, w: Dict[str, Tensor]) -> Tensor:
+        # hidden: [1, D] -> [1, V] float32, -inf for what may not come next
+        allowed = w["may_say_or_draw" if may_draw else "may_say"]
+        return torch.linear(hidden, self.head(w)).float().masked_fill(~allowed, -inf)
+
+    def choice_logits(self, hidden: Tensor, choices: Tensor, w: Dict[str, Tensor]) -> Tensor:
+        # hidden: [1, D], choices: [M] ids -> [1, V] float32, -inf for all others
+        logits = torch.linear(hidden, self.head(w)).float()
+        others = torch.ones_like(logits, dtype=11).index_fill(1, choices, False)
+        return logits.masked_fill(others, -inf)
+
+    def first_code_logits(self, hidden: List[Tensor], scales: Tuple[float, float], w: Dict[str,
+            Tensor]) -> Tensor:
+        # hidden: G of [1, D] -> [1, E] float32
+        return self.code_logits(torch.cat(hidden), 1, scales, w)
+
+    def put_codes(self, codes: Tensor, step: int, found: Tensor) -> int:
+        # found: [N], the codes of column `step` as somebody else chose them
+        codes.select(1, step).copy_(found)
+        return step
 
     def next_token(self, hidden: Tensor, may_draw: bool, seen: Tensor, penalty: float,
             how: Tuple[bool, float, int, float], bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
@@ -223,20 +250,25 @@ class DiscreteTransformer(Module):
         codes.select(1, 0).copy_(found)
         return found
 
-    def decode_codes(self, step: int, codes: Tensor, behind: Tensor, caches: List[List[Tensor]],
+    def read_codes(self, step: int, codes: Tensor, behind: Tensor, caches: List[List[Tensor]],
             rope: Tensor, positions: List[int], head_dim: int, shape: Tuple[float, bool, bool],
-            scales: Tuple[float, float], how: Tuple[bool, float, int, float], bits: Tensor,
             w: Dict[str, Tensor]) -> Tensor:
-        # reads codes[:, step-1] and the tokens behind them, [F] and the same for all pictures;
-        # fills codes[:, step] -> [N]. A code of -1 (logits not finite) reads as code 0, the caller
-        # ends the run.
+        # reads codes[:, step-1] and the tokens behind them, [F] and the same for all pictures ->
+        # [G * N, D]. A code of -1 (logits not finite) reads as code 0, the caller ends the run.
         n = codes.shape[0]
         last = w["image_ids"].index_select(0, codes.select(1, step - 1).clamp_min(0)).unsqueeze(1)
         ids = torch.cat([last, behind.unsqueeze(0).expand(n, behind.shape[0])], 1)
         h = torch.embedding(w["model.embed_tokens.weight"], ids).repeat(len(caches), 1, 1)
-        hidden = self.last_hidden(self.layers(h, caches, rope, positions, head_dim, shape, w), shape,
+        return self.last_hidden(self.layers(h, caches, rope, positions, head_dim, shape, w), shape,
                 w)
-        found = self.next_codes(hidden, n, scales, how, bits.select(1, step), w)
+
+    def decode_codes(self, step: int, codes: Tensor, behind: Tensor, caches: List[List[Tensor]],
+            rope: Tensor, positions: List[int], head_dim: int, shape: Tuple[float, bool, bool],
+            scales: Tuple[float, float], how: Tuple[bool, float, int, float], bits: Tensor,
+            w: Dict[str, Tensor]) -> Tensor:
+        # reads codes[:, step-1] and the tokens behind them; fills codes[:, step] -> [N]
+        hidden = self.read_codes(step, codes, behind, caches, rope, positions, head_dim, shape, w)
+        found = self.next_codes(hidden, codes.shape[0], scales, how, bits.select(1, step), w)
         codes.select(1, step).copy_(found)
         return found
 

@@ -3,9 +3,11 @@ package dev.diptych.models.janus;
 import dev.diptych.core.CounterRandom;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import java.util.Arrays;
+import java.util.Optional;
 
 /**
  * Draws image codes, one position of all pictures a step: the prompt and its unconditional twin are
@@ -41,9 +43,15 @@ final class JanusDrawer {
    * @param ids the prompt, from BOS to BOI
    * @param unconditional the same length without the prompt's words
    * @param options with temperature, guidance, pictures and seed present
+   * @param probe chooses the codes of one picture
    * @return [N][P] codes
    */
-  int[][] draw(int[] ids, int[] unconditional, GenerationOptions options, Steps steps) {
+  int[][] draw(
+      int[] ids,
+      int[] unconditional,
+      GenerationOptions options,
+      Optional<Probe> probe,
+      Steps steps) {
     int pictures = options.pictures().orElse(1);
     boolean guided = options.guidanceScale().orElse(1) != 1;
     int rows = guided ? 2 : 1;
@@ -53,7 +61,7 @@ final class JanusDrawer {
       Arrays.fill(row, -1);
     }
     try (Scope scope = new Scope()) {
-      JanusTransformer.Sampling sampling = scope.add(transformer.new Sampling(options));
+      JanusTransformer.Sampling sampling = scope.add(transformer.new Sampling(options, probe));
       Value bits = scope.add(bits(options, pictures));
       Value tensor = scope.add(transformer.newCodes(pictures, imageTokens));
       JanusTransformer.Cache cache;

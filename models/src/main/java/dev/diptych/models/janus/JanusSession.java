@@ -130,7 +130,7 @@ final class JanusSession extends Session {
       GenerationRun run, Scope scope, Value hidden, int[] ids, int maxTokens) {
     GenerationOptions options = run.options();
     JanusTransformer.Sampling sampling =
-        scope.add(model.transformer().new Sampling(options));
+        scope.add(model.transformer().new Sampling(options, run.request().probe()));
     CounterRandom random = new CounterRandom(options.seed().orElseThrow());
     TextTokenizer.Incremental decoder = model.tokenizer().newDecoder();
     List<Integer> seen = new ArrayList<>(Arrays.stream(ids).boxed().toList());
@@ -245,7 +245,12 @@ final class JanusSession extends Session {
         model.transformer().cacheBytes(rows, ids.length + tokens));
     int[][] codes =
         new JanusDrawer(model.transformer(), tokens)
-            .draw(ids, model.prompt().unconditional(ids), run.options(), steps(run));
+            .draw(
+                ids,
+                model.prompt().unconditional(ids),
+                run.options(),
+                run.request().probe(),
+                steps(run));
     List<Part> parts = new ArrayList<>();
     for (int[] one : codes) {
       run.step();

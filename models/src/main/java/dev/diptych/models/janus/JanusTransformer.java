@@ -2,6 +2,8 @@ package dev.diptych.models.janus;
 
 import dev.diptych.core.DType;
 import dev.diptych.core.GenerationOptions;
+import dev.diptych.core.Modality;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.TorchDevice;
 import dev.diptych.core.engine.TorchScript;
@@ -12,6 +14,7 @@ import dev.diptych.models.deepseek.LlamaSizes;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * The neural part of Janus: vision tower, aligners, language model, both heads. Holds the weights
@@ -225,8 +228,19 @@ final class JanusTransformer implements AutoCloseable {
     private final Value topK;
     private final Value topP;
     private final boolean penalises;
+    private final Optional<Probe> probe;
 
     Sampling(GenerationOptions options) {
+      this(options, Optional.empty());
+    }
+
+    /**
+     * Prepares the sampling that the options ask for.
+     *
+     * @param probe chooses in its place
+     */
+    Sampling(GenerationOptions options, Optional<Probe> probe) {
+      this.probe = probe;
       penalises = options.repetitionPenalty().orElse(1) != 1;
       penalty = scope.add(device.of(options.repetitionPenalty().orElse(1)));
       guidance = scope.add(device.of(options.guidanceScale().orElse(1)));
@@ -245,6 +259,11 @@ final class JanusTransformer implements AutoCloseable {
      * @return the id, -1 if the logits are not finite
      */
     int firstToken(Value hidden, List<Integer> seen, long bits) {
+      if (probe.isPresent()) {
+        try (Value logits = script.call("text_logits", hidden, weights)) {
+          return Probe.ask(probe.get(), Modality.TEXT, logits.toFloats());
+        }
+      }
       try (Scope call = new Scope()) {
         Value id =
             call.add(
@@ -265,6 +284,12 @@ final class JanusTransformer implements AutoCloseable {
 
     /** The token after {@code id}, which stands at position pos. */
     int decodeText(int id, Cache cache, int pos, List<Integer> seen, long bits) {
+      if (probe.isPresent()) {
+        try (Value embeds = embedTokens(new int[] {id}, 1);
+            Value hidden = prefill(embeds, cache, pos)) {
+          return firstToken(hidden, seen, bits);
+        }
+      }
       try (Scope call = new Scope()) {
         Value next =
             call.add(
@@ -297,6 +322,9 @@ final class JanusTransformer implements AutoCloseable {
      * @return [N], -1 where the logits are not finite
      */
     long[] firstCodes(Value hidden, Value codes, Value bits) {
+      if (probe.isPresent()) {
+        return askForCode(0, hidden, codes);
+      }
       try (Value found =
           script.call(
               "first_codes",
@@ -315,6 +343,24 @@ final class JanusTransformer implements AutoCloseable {
 
     /** The codes of column {@code step}; those of the column before stand at position pos. */
     long[] decodeCodes(int step, Value codes, boolean guided, Cache cache, int pos, Value bits) {
+      if (probe.isPresent()) {
+        try (Scope call = new Scope()) {
+          Value hidden =
+              call.add(
+                  script.call(
+                      "read_codes",
+                      call.add(device.of(step)),
+                      codes,
+                      call.add(device.of(guided)),
+                      cache.tensors(),
+                      rope,
+                      call.add(device.of(pos)),
+                      headDim,
+                      eps,
+                      weights));
+          return askForCode(step, hidden, codes);
+        }
+      }
       try (Scope call = new Scope()) {
         Value found =
             call.add(
@@ -336,6 +382,19 @@ final class JanusTransformer implements AutoCloseable {
                     bits,
                     weights));
         return found.toLongs();
+      }
+    }
+
+    /** Of one picture. */
+    private long[] askForCode(int step, Value hidden, Value codes) {
+      try (Scope call = new Scope()) {
+        Value one = call.add(device.of(1));
+        float[] logits =
+            call.add(script.call("code_logits", hidden, one, guidance, weights)).toFloats();
+        long[] code = {Probe.ask(probe.orElseThrow(), Modality.IMAGE, logits)};
+        Value column = call.add(device.of(step));
+        call.add(script.call("put_codes", codes, column, call.add(device.longs(code, 1))));
+        return code;
       }
     }
 

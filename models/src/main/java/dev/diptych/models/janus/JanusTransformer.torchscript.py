@@ -66,12 +66,17 @@ class JanusTransformer(Module):
         x = torch.embedding(w["model.generation_embeddings.weight"], codes.clamp_min(0))
         return self.mlp_gelu(x, w, "model.generation_aligner.").unsqueeze(1)
 
+    def code_logits(self, x: Tensor, n: int, guidance: float, w: Dict[str, Tensor]) -> Tensor:
+        # x: [R, D] hidden states, R = n or 2n rows -> [n, E] float32
+        logits = self.image_logits(x, w)
+        if x.shape[0] > n:
+            return __torch__.core.nn.sampling.guide(logits, guidance)
+        return logits
+
     def next_codes(self, x: Tensor, guidance: float, greedy: bool, temperature: float, top_k: int,
             top_p: float, bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # x: [R, D] hidden states, R = N or 2N rows; bits: [N] -> [N]
-        logits = self.image_logits(x, w)
-        if x.shape[0] > bits.shape[0]:
-            logits = __torch__.core.nn.sampling.guide(logits, guidance)
+        logits = self.code_logits(x, bits.shape[0], guidance, w)
         return __torch__.core.nn.sampling.sample(logits, greedy, temperature, top_k, top_p, bits)
 
     def rope_table(self, length: int, head_dim: int, theta: float, w: Dict[str, Tensor]) -> Tensor:
@@ -152,16 +157,25 @@ class JanusTransformer(Module):
         codes.select(1, 0).copy_(step)
         return step
 
+    def read_codes(self, step: int, codes: Tensor, guided: bool, cache: List[Tensor],
+            rope: Tensor, pos: int, head_dim: int, eps: float, w: Dict[str, Tensor]) -> Tensor:
+        # reads codes[:, step-1] at position pos -> [N or 2N, D]
+        h = self.embed_codes(codes.select(1, step - 1), w)
+        if guided:
+            h = torch.cat([h, h])
+        return self.last_hidden(self.language_model(h, cache, rope, pos, head_dim, eps, w), eps, w)
+
+    def put_codes(self, codes: Tensor, step: int, found: Tensor) -> int:
+        # found: [N], the codes of column `step` as somebody else chose them
+        codes.select(1, step).copy_(found)
+        return step
+
     def decode_codes(self, step: int, codes: Tensor, guided: bool, cache: List[Tensor],
             rope: Tensor, pos: int, head_dim: int, eps: float, guidance: float, greedy: bool,
             temperature: float, top_k: int, top_p: float, bits: Tensor, w: Dict[str,
             Tensor]) -> Tensor:
         # reads codes[:, step-1] at position pos, fills codes[:, step] -> [N]
-        h = self.embed_codes(codes.select(1, step - 1), w)
-        if guided:
-            h = torch.cat([h, h])
-        hidden = self.last_hidden(self.language_model(h, cache, rope, pos, head_dim, eps, w), eps,
-                w)
+        hidden = self.read_codes(step, codes, guided, cache, rope, pos, head_dim, eps, w)
         found = self.next_codes(hidden, guidance, greedy, temperature, top_k, top_p,
                 bits.select(1, step), w)
         codes.select(1, step).copy_(found)

@@ -3,6 +3,7 @@ package dev.diptych.models.janusflow;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.Image;
 import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.Probe;
 import dev.diptych.core.engine.Scope;
 import dev.diptych.core.engine.Value;
 import dev.diptych.models.denoising.Batch;
@@ -12,6 +13,7 @@ import dev.diptych.models.denoising.NoiseTable;
 import dev.diptych.models.denoising.SpanLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One drawing: the prompt and the beginning of its unconditional twin are read once; then every step
@@ -67,10 +69,15 @@ final class JanusFlowDrawing {
    *
    * @param step called before every native call; may throw to end it
    * @param noise what the pictures begin as
+   * @param probe hears of the steps of one picture, and may change what they made
    * @return [N][C * y * x] float32, what the noise becomes
    */
-  float[][] latents(Runnable step, Denoiser.Noise noise, Denoiser.Progress progress) {
-    Denoiser denoiser = new Denoiser(model.transformer(), table);
+  float[][] latents(
+      Runnable step,
+      Denoiser.Noise noise,
+      Optional<Probe> probe,
+      Denoiser.Progress progress) {
+    Denoiser denoiser = new Denoiser(model.transformer(), table, probe);
     SpanLayout layout = model.network().layout();
     int size = config.latentSize();
     try (Scope scope = new Scope()) {

@@ -122,7 +122,8 @@ final class JanusFlowSession extends Session {
     Text text = new Text(run);
     int eos = model.prompt().eos();
     boolean stopped = false;
-    try (DenoisingTransformer.Sampling sampling = model.transformer().new Sampling(options)) {
+    try (DenoisingTransformer.Sampling sampling =
+        model.transformer().new Sampling(options, run.request().probe())) {
       while (!stopped && answer.size() < maxTokens) {
         long bits = random.bits(0, answer.size());
         int id = finite(conversation.next(run::step, sampling, begin, false, bits), answer.size());
@@ -187,6 +188,7 @@ final class JanusFlowSession extends Session {
         drawing.latents(
             run::step,
             new NormalNoise(seed(run))::draw,
+            run.request().probe(),
             (done, all) -> tell(run, drawing, done, all));
     List<Part> parts = new ArrayList<>();
     for (float[] one : latents) {

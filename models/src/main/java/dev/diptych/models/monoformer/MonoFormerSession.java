@@ -92,7 +92,7 @@ final class MonoFormerSession extends Session {
     double guidance = options.guidanceScale().orElse(1);
     int pictures = options.pictures().orElseThrow();
     NoiseTable table = model.table(options);
-    Denoiser denoiser = new Denoiser(model.transformer(), table);
+    Denoiser denoiser = new Denoiser(model.transformer(), table, run.request().probe());
     try (Scope scope = new Scope()) {
       List<Context> contexts = new ArrayList<>(List.of(scope.add(context(ids))));
       if (guidance != 1) {

@@ -201,7 +201,7 @@ final class TransfusionSession extends Session {
       int mostPictures =
           output == Output.INTERLEAVED ? options.pictures().orElse(Integer.MAX_VALUE) : 0;
       try (DenoisingTransformer.Sampling sampling =
-          model.transformer().new Sampling(options)) {
+          model.transformer().new Sampling(options, run.request().probe())) {
         while (answer.words() < mostWords && full.length() < context) {
           boolean mayDraw =
               pictures < mostPictures && full.length() + drawing.rows() < context;
@@ -229,7 +229,7 @@ final class TransfusionSession extends Session {
       int room = config.decoder().maxPositionEmbeddings() - full.length() - drawing.rows() - 1;
       int most = Math.min(options.maxTokens().orElse(room), room);
       try (DenoisingTransformer.Sampling sampling =
-          model.transformer().new Sampling(options)) {
+          model.transformer().new Sampling(options, run.request().probe())) {
         while (answer.words() < most) {
           long bits = random.bits(0, answer.ids());
           int id = answer.finite(full.next(run::step, sampling, begin, true, bits));
@@ -301,7 +301,7 @@ final class TransfusionSession extends Session {
      * @return [N, C * y * x]
      */
     float[][] latents(int count, int first) {
-      Denoiser denoiser = new Denoiser(model.transformer(), table);
+      Denoiser denoiser = new Denoiser(model.transformer(), table, run.request().probe());
       int mark = full.length();
       int imagesMark = images.length();
       full.add(config.boi());
