@@ -9,6 +9,7 @@ import dev.diptych.core.GenerationResult;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.Output;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -113,6 +114,45 @@ class ChameleonGenerationGoldenTest {
       assertThat(result.finishReason())
           .isEqualTo(
               ids.get(ids.size() - 1) == END_OF_TEXT ? FinishReason.STOP : FinishReason.LENGTH);
+    }
+  }
+
+  /** A drawing that is thought over is an interleaved answer up to its first picture. */
+  @ParameterizedTest
+  @ValueSource(strings = {"penalty", "penalty-more", "no-penalty"})
+  void thinksWhatTheAuthorsTellBeforeTheFirstPicture(String name) throws IOException {
+    GenerationCase expected = GenerationCase.of(GOLDEN, "interleaved", name);
+    TinyChameleon.copy("hf", folder);
+    GenerationCase.openPictures(folder);
+    Files.writeString(folder.resolve("generation_config.json"), "{\"think\": true}");
+    try (ChameleonModel model = withContext(expected.integer("context"))) {
+      GenerationResult result =
+          answer(model, expected, Output.IMAGE, expected.integer("words"));
+
+      List<Integer> ids = expected.ints("ids");
+      int opened = ids.indexOf(BEGIN_OF_IMAGE);
+      assertThat(opened).isPositive();
+      assertThat(result.tokenIds()).isEqualTo(ids.subList(0, opened));
+      assertThat(result.imageCodes()).containsExactly(codes(ids).get(0));
+      assertThat(result.parts()).hasSize(2);
+      assertThat(result.finishReason()).isEqualTo(FinishReason.STOP);
+    }
+  }
+
+  /** Words that would go on, or end, give way to the picture. */
+  @ParameterizedTest
+  @ValueSource(strings = {"penalty", "ended"})
+  void aDrawingFollowsTheWordsInAnyCase(String name) throws IOException {
+    GenerationCase expected = GenerationCase.of(GOLDEN, "interleaved", name);
+    TinyChameleon.copy("hf", folder);
+    GenerationCase.openPictures(folder);
+    try (ChameleonModel model = withContext(expected.integer("context"))) {
+      GenerationOptions thought = GenerationOptions.builder().think(true).maxTokens(2).build();
+      GenerationResult result =
+          model.generate(expected.request().output(Output.IMAGE).options(thought).build());
+
+      assertThat(result.tokenIds()).hasSizeLessThanOrEqualTo(2).doesNotContain(END_OF_TEXT);
+      assertThat(result.images()).hasSize(1);
     }
   }
 

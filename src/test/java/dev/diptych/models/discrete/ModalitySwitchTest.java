@@ -28,7 +28,7 @@ class ModalitySwitchTest {
 
   @Test
   void textModeNeverOpensAPicture() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, null, Output.TEXT, 100, 9);
+    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, null, Output.TEXT, 100, 9, false);
 
     assertThat(modality.allowed(10)).isEqualTo(Allowed.TEXT);
     modality.accept(WORD);
@@ -39,15 +39,31 @@ class ModalitySwitchTest {
 
   @Test
   void pictureModeOpensOneAtOnceAndEndsBehindIt() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(PLAIN), Output.IMAGE, 100, 1);
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, one(PLAIN), Output.IMAGE, 100, 1, false);
 
     assertThat(stream(modality, 10))
         .containsExactly("FORCED 20", "CODE", "CODE", "CODE", "CODE", "FORCED 21", "NOTHING");
   }
 
   @Test
+  void wordsMayStandBeforeADrawingThatIsThoughtOver() {
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, one(PLAIN), Output.IMAGE, 100, 1, true);
+
+    assertThat(modality.allowed(10)).isEqualTo(Allowed.TEXT_OR_PICTURE);
+    modality.accept(WORD);
+    assertThat(modality.allowed(92)).isEqualTo(Allowed.TEXT_OR_PICTURE);
+    assertThat(modality.allowed(95)).as("the picture must fit").isEqualTo(Allowed.FORCED);
+    modality.ceaseThinking();
+    assertThat(stream(modality, 11))
+        .containsExactly("FORCED 20", "CODE", "CODE", "CODE", "CODE", "FORCED 21", "NOTHING");
+  }
+
+  @Test
   void headerRowEndsAndTailAreForced() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(ROWS), Output.IMAGE, 100, 1);
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, one(ROWS), Output.IMAGE, 100, 1, false);
 
     assertThat(stream(modality, 10))
         .containsExactly(
@@ -57,7 +73,8 @@ class ModalitySwitchTest {
 
   @Test
   void interleavedGoesBackToTextBehindEveryPicture() {
-    ModalitySwitch modality = new ModalitySwitch(VOCABULARY, one(PLAIN), Output.INTERLEAVED, 100, 2);
+    ModalitySwitch modality =
+        new ModalitySwitch(VOCABULARY, one(PLAIN), Output.INTERLEAVED, 100, 2, false);
     assertThat(modality.allowed(10)).isEqualTo(Allowed.TEXT_OR_PICTURE);
     modality.accept(WORD);
     int length = 11;
@@ -88,7 +105,8 @@ class ModalitySwitchTest {
             one(PictureGrammar.plain(32, END_OF_IMAGE)),
             Output.INTERLEAVED,
             context,
-            9);
+            9,
+            false);
 
     assertThat(modality.allowed(context - 1027)).isEqualTo(Allowed.TEXT_OR_PICTURE);
     assertThat(modality.allowed(context - 1026)).isEqualTo(Allowed.TEXT);
@@ -100,7 +118,7 @@ class ModalitySwitchTest {
     PictureLayouts layouts =
         new PictureLayouts(List.of(sized(1, 2), sized(2, 1), sized(2, 2)));
     ModalitySwitch modality =
-        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9);
+        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9, false);
     modality.accept(BEGIN_OF_IMAGE);
 
     assertThat(modality.allowed(11)).isEqualTo(Allowed.CHOICE);
@@ -114,7 +132,7 @@ class ModalitySwitchTest {
     assertThat(stream(modality, 13).subList(0, 6))
         .containsExactly("CODE", "FORCED 22", "CODE", "FORCED 22", "FORCED 21", "TEXT_OR_PICTURE");
 
-    modality = new ModalitySwitch(VOCABULARY, layouts, Output.IMAGE, 100, 1);
+    modality = new ModalitySwitch(VOCABULARY, layouts, Output.IMAGE, 100, 1, false);
     modality.accept(BEGIN_OF_IMAGE);
     modality.accept(41);
     assertThat(stream(modality, 12))
@@ -127,7 +145,7 @@ class ModalitySwitchTest {
   void theLongestLayoutDecidesWhetherAPictureFits() {
     PictureLayouts layouts = new PictureLayouts(List.of(sized(1, 2), sized(2, 2)));
     ModalitySwitch modality =
-        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9);
+        new ModalitySwitch(VOCABULARY, layouts, Output.INTERLEAVED, 100, 9, false);
 
     assertThat(layouts.longest()).isEqualTo(2 + 6 + 1);
     assertThat(modality.allowed(89)).isEqualTo(Allowed.TEXT_OR_PICTURE);

@@ -39,7 +39,8 @@ class ChameleonFamily implements DiscreteFamily {
 
   /**
    * The authors' options: temperature 0.7, top-p 0.9, a repetition penalty of 1.2 on text, guidance
-   * 3 by words and 1.2 by pictures; generation_config.json overrules.
+   * 3 by words and 1.2 by pictures; generation_config.json overrules. A drawing is thought over where
+   * that file has {@code "think": true}: the model says in words what it will draw.
    */
   GenerationOptions defaults(Output output, JsonMap generationConfig) {
     double temperature = generationConfig.numberOr("temperature", 0.7, 0, 100);
@@ -51,7 +52,7 @@ class ChameleonFamily implements DiscreteFamily {
             .temperature(temperature)
             .topP(generationConfig.numberOr("top_p", 0.9, 1e-6, 1));
     if (output == Output.IMAGE) {
-      defaults.pictures(1);
+      defaults.pictures(1).think(generationConfig.boolOr("think", false));
     } else {
       defaults
           .repetitionPenalty(generationConfig.numberOr("repetition_penalty", 1.2, 1e-3, 10))

@@ -92,8 +92,9 @@ public final class DiscreteSession extends Session {
       List<PictureGrammar> all = output == Output.TEXT ? List.of() : family.layouts(run);
       this.layouts = all.isEmpty() ? null : new PictureLayouts(all);
       int most = output == Output.INTERLEAVED ? options.pictures().orElse(Integer.MAX_VALUE) : 1;
+      boolean thinks = options.think().orElse(false);
       this.modality =
-          new ModalitySwitch(vocabulary, layouts, output, family.maxSequenceLength(), most);
+          new ModalitySwitch(vocabulary, layouts, output, family.maxSequenceLength(), most, thinks);
       this.random = new CounterRandom(options.seed().orElseThrow());
     }
 
@@ -148,10 +149,11 @@ public final class DiscreteSession extends Session {
             }
             case FORCED -> draw(drawings);
             case TEXT, TEXT_OR_PICTURE -> {
-              if (words == mostWords || full.length() == context) {
+              if (words == mostWords && modality.thinking()) {
+                modality.ceaseThinking();
+              } else if (words == mostWords || full.length() == context) {
                 return;
-              }
-              if (say(sayings)) {
+              } else if (say(sayings)) {
                 draw(drawings);
               }
             }
@@ -165,10 +167,16 @@ public final class DiscreteSession extends Session {
     private boolean say(DiscreteTransformer.Sampling sampling) {
       boolean mayDraw =
           modality.allowed(full.length()) == ModalitySwitch.Allowed.TEXT_OR_PICTURE;
-      int id = finite(full.next(run, sampling, mayDraw, turnBegin, random.bits(0, ids.size())));
+      // Codes count from 0 in a drawing; the words before it must not share their numbers.
+      long bits = random.bits(modality.thinking() ? -2 : 0, ids.size());
+      int id = finite(full.next(run, sampling, mayDraw, turnBegin, bits));
       run.token();
       if (id == vocabulary.beginOfImage()) {
         return true;
+      }
+      if (id == vocabulary.endOfText() && modality.thinking()) {
+        modality.ceaseThinking();
+        return false;
       }
       words++;
       ids.add(id);
@@ -234,7 +242,9 @@ public final class DiscreteSession extends Session {
         }
       }
       int[] tokens = Arrays.copyOfRange(full.ids(), length, full.length());
-      Arrays.stream(tokens).forEach(ids::add);
+      if (output == Output.INTERLEAVED) {
+        Arrays.stream(tokens).forEach(ids::add);
+      }
       Arrays.stream(tokens, 1 + header.length, tokens.length).forEach(modality::accept);
       for (int[] one : drawn) {
         run.step();
@@ -341,7 +351,7 @@ public final class DiscreteSession extends Session {
       return new GenerationResult(
           parts,
           Arrays.stream(prompt).boxed().toList(),
-          output == Output.IMAGE ? List.of() : ids,
+          ids,
           codes,
           stopped ? FinishReason.STOP : FinishReason.LENGTH,
           options.seed().orElseThrow(),

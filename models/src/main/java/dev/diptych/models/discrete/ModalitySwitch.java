@@ -12,7 +12,8 @@ import java.util.Arrays;
  * <p>The rules are those of facebookresearch/chameleon@dbbe47f
  * (chameleon/inference/chameleon.py, TextDecoder and ImageDecoder): text mode never opens a picture,
  * picture mode opens one at once and ends behind it, interleaved mode opens one where the model
- * does, unless it would no longer fit the context.
+ * does, unless it would no longer fit the context. A drawing that is thought over begins as an
+ * interleaved answer does, and ends behind its picture; what would end the words opens it.
  */
 final class ModalitySwitch {
   /** What may come next. */
@@ -44,6 +45,7 @@ final class ModalitySwitch {
   private PictureGrammar grammar;
   private int pictures;
   private boolean ended;
+  private boolean thinking;
 
   /**
    * Begins an answer.
@@ -51,18 +53,21 @@ final class ModalitySwitch {
    * @param layouts that a picture may have; null where none can be drawn
    * @param context most tokens of the conversation and the answer together
    * @param mostPictures how many pictures an interleaved answer may have
+   * @param thinks whether words may stand before a drawing
    */
   ModalitySwitch(
       DiscreteVocabulary vocabulary,
       PictureLayouts layouts,
       Output output,
       int context,
-      int mostPictures) {
+      int mostPictures,
+      boolean thinks) {
     this.vocabulary = vocabulary;
     this.layouts = layouts;
     this.output = output;
     this.context = context;
     this.mostPictures = mostPictures;
+    this.thinking = thinks && output == Output.IMAGE;
   }
 
   /**
@@ -80,10 +85,10 @@ final class ModalitySwitch {
     if (place != OUTSIDE) {
       return grammar.forced(place).isPresent() ? Allowed.FORCED : Allowed.CODE;
     }
-    if (output == Output.IMAGE) {
-      return Allowed.FORCED;
-    }
     boolean fits = layouts != null && length < context - (1 + layouts.longest());
+    if (output == Output.IMAGE) {
+      return thinking && fits ? Allowed.TEXT_OR_PICTURE : Allowed.FORCED;
+    }
     return output == Output.INTERLEAVED && pictures < mostPictures && fits
         ? Allowed.TEXT_OR_PICTURE
         : Allowed.TEXT;
@@ -95,6 +100,16 @@ final class ModalitySwitch {
       return vocabulary.beginOfImage();
     }
     return inHeader() ? choices()[0] : grammar.forced(place).getAsInt();
+  }
+
+  /** {@return whether words are said that a drawing is to follow} */
+  boolean thinking() {
+    return thinking;
+  }
+
+  /** Lets no more words come before the drawing. */
+  void ceaseThinking() {
+    thinking = false;
   }
 
   /** {@return the tokens of which one comes next, when {@link #allowed} says CHOICE} */
@@ -127,6 +142,7 @@ final class ModalitySwitch {
       }
     } else if (id == vocabulary.beginOfImage()) {
       place = 0;
+      thinking = false;
       header = new int[0];
       grammar = null;
       settle();
