@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -279,6 +279,11 @@ class Story:
             f"then the {name(things[self.leaver])} leaves",
         ][: self.pictures]
 
+    def told(self) -> list[str]:
+        """The same with what the picture will show, where the line alone does not say it."""
+        lines, scenes = self.lines(), self.scenes()
+        return lines[:1] + [f"{line}: {caption(s)}" for line, s in zip(lines[1:], scenes[1:])]
+
     def request(self) -> str:
         return "Tell a story: " + ", ".join(self.lines())
 
@@ -339,14 +344,14 @@ def _golden_stories(path: str) -> None:
     rng = random.Random(21)
     with open(path, "w", encoding="utf-8", newline="\n") as out:
         out.write("# written by world.py stories: pair = thing;thing of colour,shape,size,x,y\n")
-        out.write("# relation, held out, newcomer, leaver, CRC-32 of each picture's RGB bytes, lines\n")
+        out.write("# relation, held out, newcomer, leaver, CRC-32 of each picture's RGB bytes, lines, told\n")
         for _ in range(64):
             s = random_story(rng)
             things = ";".join(f"{t.colour},{t.shape},{t.size},{t.x},{t.y}" for t in s.pair.things)
             relation = "above" if s.pair.vertical else "left"
             crcs = ",".join(f"{zlib.crc32(render(scene).tobytes()):08x}" for scene in s.scenes())
             out.write(f"{things}\t{relation}\t{int(s.pair.is_held_out())}\t{s.newcomer}\t{s.leaver}"
-                      f"\t{crcs}\t{'|'.join(s.lines())}\n")
+                      f"\t{crcs}\t{'|'.join(s.lines())}\t{'|'.join(s.told())}\n")
 
 
 # --- edits --------------------------------------------------------------------------------------
@@ -391,6 +396,15 @@ class Edit:
     def instruction(self) -> str:
         """One way to ask for it, word for word."""
         return self.wordings()[0]
+
+    def mistaken(self) -> Scene:
+        """The result if the other thing were meant."""
+        if self.kind in ("remove", "add") or len(self.before.things) < 2:
+            return self.after
+        new = getattr(self.after.things[self.thing], self.kind)
+        things = tuple(t if i == self.thing else replace(t, **{self.kind: new})
+                       for i, t in enumerate(self.before.things))
+        return Scene(things, self.before.vertical)
 
     def told(self) -> str:
         """What is there and what it becomes."""

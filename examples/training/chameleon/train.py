@@ -9,22 +9,25 @@ a slower machine takes fewer steps.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import math
 import os
 import random
 import time
 
 import torch
+import torch.distributed as distributed
 import torch.nn.functional as F
 
+import groups
 import model
+import training
 import words
 import world
 
-DRAW, READ, STORY, SESSION = 88, 120, 256, 512  # lengths of rows
+DRAW, READ, STORY, SESSION, EDIT = 88, 120, 256, 512, 184  # lengths of rows
 BOS, EOS, BOI, EOI, TURN = (words.ID[n] for n in (words.BOS, words.EOS, words.BOI, words.EOI, words.TURN))
 UNCONDITIONAL = 0.1
+TOLD = 0.95  # share of edits that are said in words before they are drawn
 
 
 def rotation(length: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -80,7 +83,7 @@ class Forward:
     def __init__(self, chameleon, compiled: bool):
         self.chameleon = chameleon
         self.block = torch.compile(block, dynamic=False) if compiled else block
-        self.rotations = {t: rotation(t) for t in (DRAW, READ, STORY, SESSION)}
+        self.rotations = {t: rotation(t) for t in (DRAW, READ, STORY, SESSION, EDIT)}
 
     def hidden(self, ids: torch.Tensor) -> torch.Tensor:
         """Ids [B, T] to final hidden states [B, T, D]."""
@@ -106,56 +109,12 @@ class Forward:
         return found[: len(hidden)].float()
 
 
-class Pool:
-    """Pictures and their codes: pairs, each thing of a pair alone, and single things."""
-
-    def __init__(self, vq, seed: int, pairs: int):
-        self.vq = vq
-        rng = random.Random(seed)
-        self.planned = []
-        while len(self.planned) < pairs:
-            scene = world.random_scene(rng, 0.1)
-            if not scene.is_held_out():
-                self.planned.append(scene)
-        self.scenes: list[list[world.Scene]] = []  # [pair, first alone, second alone] or [single]
-        self.codes: list[torch.Tensor] = []
-        self.pairs: list[int] = []
-        self.storied: list[int] = []  # pairs of two kinds
-
-    def grow(self, count: int, known: torch.Tensor | None = None) -> None:
-        """Takes in the next `count` planned scenes; their codes may be known."""
-        new = self.planned[len(self.scenes) : len(self.scenes) + count]
-        if not new:
-            return
-        groups = [[s] + [world.Scene((t,)) for t in s.things if len(s.things) > 1] for s in new]
-        if known is None:
-            rgb = torch.stack([torch.from_numpy(world.render(s)) for g in groups for s in g])
-            known = model.encode(self.vq, rgb)
-        codes = iter(known.long().split([len(g) for g in groups]))
-        for group in groups:
-            if len(group) > 1:
-                self.pairs.append(len(self.scenes))
-                if world.name(group[0].things[0]) != world.name(group[0].things[1]):
-                    self.storied.append(len(self.scenes))
-            self.scenes.append(group)
-            self.codes.append(next(codes) + words.FIRST_CODE)
-
-    def pick(self, rng: random.Random, alone: float) -> tuple[world.Scene, list[int]]:
-        """A scene and its codes; a share of them single things where one of a pair would stand."""
-        if rng.random() < alone:
-            i = rng.choice(self.pairs)
-            which = 1 + rng.randrange(2)
-        else:
-            i, which = rng.randrange(len(self.scenes)), 0
-        return self.scenes[i][which], self.codes[i][which].tolist()
-
-
 class Data:
     """Rows of ids and labels; a label is -1 where nothing is to be predicted, and its weight 0."""
 
-    def __init__(self, tokenizer, pool: Pool, seed: int):
+    def __init__(self, tokenizer, pool: groups.Groups, seed: int):
         self.tokenizer, self.pool, self.rng = tokenizer, pool, random.Random(seed)
-        self.alone, self.corrupt, self.leaving = 0.0, 0.0, 1.0
+        self.alone, self.corrupt, self.leaving, self.planned = 0.0, 0.0, 1.0, 0.0
         self.cache: dict[str, list[int]] = {}
 
     def words(self, text: str) -> list[int]:
@@ -166,9 +125,13 @@ class Data:
             self.cache[text] = self.words(text)
         return self.cache[text]
 
+    def pick(self) -> tuple[world.Scene, list[int]]:
+        scene, codes = self.pool.pick(self.rng, self.alone)
+        return scene, codes.tolist()
+
     def draw(self, dropped: float = UNCONDITIONAL) -> list[tuple[list[int], bool]]:
         """A row as parts that are given (False) or to be predicted (True, or a weight)."""
-        scene, codes = self.pool.pick(self.rng, self.alone)
+        scene, codes = self.pick()
         if self.rng.random() < dropped:
             return [([BOS, BOI], False), (codes, True), ([EOI], False)]
         prompt = self.words(world.prompt(scene, self.rng))
@@ -179,7 +142,9 @@ class Data:
 
     def read(self) -> list[tuple[list[int], bool]]:
         rng = self.rng
-        scene, codes = self.pool.pick(rng, self.alone)
+        if rng.random() < self.planned:
+            return self.plan()
+        scene, codes = self.pick()
         picture = [BOI] + codes + [EOI]
         kind = rng.random()
         turns = []
@@ -207,12 +172,8 @@ class Data:
 
     def story(self, dropped: float = UNCONDITIONAL) -> list[tuple[list[int], bool]]:
         rng = self.rng
-        i = rng.choice(self.pool.storied)
-        story = world.story_of(self.pool.scenes[i][0], rng)
-        if self.leaving > 1 and rng.random() < 0.5:
-            story = dataclasses.replace(story, pictures=3)
-        codes = self.pool.codes[i].tolist()
-        shown = [codes[2 - story.newcomer], codes[0], codes[2 - story.leaver]][: story.pictures]
+        story, shown = self.pool.story(rng, 0.5 if self.leaving > 1 else 0.0)
+        shown = [picture.tolist() for picture in shown]
         if rng.random() < dropped:  # what the guidance by pictures alone sees
             row = [([BOS], False)]
             for picture in shown:
@@ -223,6 +184,23 @@ class Data:
             row += [(self.known((" " if n else "") + line) + [BOI], True),
                     (picture, self.leaving if n == 2 else True), ([EOI], False)]
         return row + [([EOS], True)]
+
+    def plan(self) -> list[tuple[list[int], bool]]:
+        """An instruction, and in words what is there and what it becomes."""
+        edit, before, _ = self.pool.edit(self.rng)
+        return [([BOS, BOI] + before.tolist() + [EOI] + self.known(world.edit_prompt(edit, self.rng)) + [TURN], False),
+                (self.known(edit.told()) + [BOI], True)]
+
+    def edit(self, dropped: float = UNCONDITIONAL) -> list[tuple[list[int], bool]]:
+        """The same, and the picture that it becomes."""
+        rng = self.rng
+        edit, before, after = self.pool.edit(rng)
+        before, after = before.tolist(), after.tolist()
+        if rng.random() < dropped:  # what the guidance by pictures alone sees
+            return [([BOS, BOI] + before + [EOI, BOI], False), (after, True), ([EOI], False)]
+        row = [([BOS, BOI] + before + [EOI] + self.words(world.edit_prompt(edit, rng)) + [TURN], False)]
+        said = self.known(edit.told()) if rng.random() < TOLD else []
+        return row + [(said + [BOI] + after, True), ([EOI], False), ([EOS], True)]
 
     def session(self) -> list[tuple[list[int], bool]]:
         """Turns of all kinds one after the other, that do not heed each other. What a session asked
@@ -259,11 +237,12 @@ class Data:
         wrong = codes & (torch.rand(ids.shape) < share * torch.rand(len(ids), 1) * 2)
         return torch.where(wrong, torch.randint_like(ids, words.CODES) + words.FIRST_CODE, ids)
 
-    def batch(self, draw: int, read: int, story: int, session: int) -> list:
+    def batch(self, draw: int, read: int, story: int, session: int, edit: int) -> list:
         found = []
         for make, count, length, share in ((self.draw, draw, DRAW, 1.0), (self.read, read, READ, 0.3),
                                            (self.story, story, STORY, 1.0),
-                                           (self.session, session, SESSION, 0.5)):
+                                           (self.session, session, SESSION, 0.5),
+                                           (self.edit, edit, EDIT, 0.3)):
             if count:
                 ids, labels, weights = self.rows([make() for _ in range(count)], length)
                 found.append((self.corrupted(ids, share * self.corrupt), labels, weights))
@@ -296,8 +275,10 @@ def main() -> None:
     arguments.add_argument("start", help="written by from_janus.py")
     arguments.add_argument("checkpoint")
     arguments.add_argument("--minutes", type=float, default=65)
-    arguments.add_argument("--rows", type=int, nargs=4, default=[40, 24, 12, 2],
-                           metavar=("DRAW", "READ", "STORY", "SESSION"))
+    arguments.add_argument("--rows", type=int, nargs=5, default=[40, 24, 12, 2, 0],
+                           metavar=("DRAW", "READ", "STORY", "SESSION", "EDIT"))
+    arguments.add_argument("--planned", type=float, default=0.0,
+                           help="share of reading that says in words what an edit makes of a picture")
     arguments.add_argument("--alone", type=float, default=0.2, help="share of single things")
     arguments.add_argument("--corrupt", type=float, default=0.03, help="share of wrong codes")
     arguments.add_argument("--leaving", type=float, default=1.0,
@@ -312,7 +293,11 @@ def main() -> None:
     arguments.add_argument("--fresh", action="store_true", help="only the VQ of START, for a trial")
     arguments.add_argument("--stop-after", type=int, default=0, help="steps, for a trial")
     args = arguments.parse_args()
-    torch.set_num_threads(args.threads)
+    rank = int(os.environ.get("RANK", 0))
+    shared = int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if shared:
+        distributed.init_process_group("gloo")
+    torch.set_num_threads(1 if shared else args.threads)
     torch.manual_seed(17)
     torch._dynamo.config.recompile_limit = 64
 
@@ -324,24 +309,23 @@ def main() -> None:
     chameleon.load_state_dict(start, strict=not args.fresh)
     vq = chameleon.model.vqmodel
     vq.requires_grad_(False).eval()
-    pool = Pool(vq, args.seed, args.pairs)
-    data = Data(tokenizer, pool, 29)
-    data.alone, data.corrupt, data.leaving = args.alone, args.corrupt, args.leaving
+    planned = []
+    rng = random.Random(args.seed + 1000 * rank)
+    while len(planned) < args.pairs:
+        scene = world.random_scene(rng, 0.1)
+        if not scene.is_held_out():
+            planned.append(scene)
+    encode = lambda rgb: model.encode(vq, rgb).long() + words.FIRST_CODE
+    pool = groups.Groups(encode, args.seed, planned)
+    data = Data(tokenizer, pool, 29 + rank)
+    data.alone, data.corrupt, data.leaving, data.planned = args.alone, args.corrupt, args.leaving, args.planned
     begin = time.time()
     pool.grow(1024)
     print(f"{sum(map(len, pool.scenes))} pictures encoded in {time.time() - begin:.0f} s", flush=True)
 
-    # Muon for the matrices inside, where it needs half of AdamW's steps; AdamW for the rest.
     named = [(n, p) for n, p in chameleon.named_parameters() if p.requires_grad]
     trained = [p for _, p in named]
-    matrices = [p for n, p in named if ".layers." in n and "_proj." in n]
-    others = [p for n, p in named if not (".layers." in n and "_proj." in n)]
-    optimizers = [
-        torch.optim.Muon(matrices, lr=args.rate, weight_decay=0.05, momentum=0.95,
-                         adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    ]
-    scales = (2.0, 1.0)
+    optimizers = training.optimizers(named, args.rate)
     average = [p.detach().clone() for p in trained]
     step, spent = 0, 0.0
     if os.path.exists(args.checkpoint):
@@ -352,28 +336,25 @@ def main() -> None:
         average, step, spent = saved["average"], saved["step"], saved["spent"]
         if args.further:
             spent = 0.0
-        data.rng = random.Random(1000 + step)
-        if args.seed == saved.get("seed", 23) and args.pairs >= saved["pairs"]:
-            pool = Pool(vq, args.seed, args.pairs)
-            pool.grow(saved["pairs"], saved["codes"])
-            data.pool = pool
+        data.rng = random.Random(1000 + step + 100000 * rank)
         print(f"resumed at step {step}, {spent / 60:.1f} minutes spent", flush=True)
     print(f"{sum(p.numel() for p in chameleon.parameters())} parameters,"
           f" {sum(p.numel() for p in trained)} trained", flush=True)
 
+    torch.manual_seed(1000 + step + 100000 * rank)
     forward = Forward(chameleon, not args.eager)
-    held = Pool(vq, 97, 0)
-    held.planned = world.scenes(97, 64, True, 0.0)
+    held = groups.Groups(encode, 97, world.scenes(97, 64, True, 0.0))
     held.grow(64)
     test = Data(tokenizer, held, 97)
     test.leaving = args.leaving
     test = test.batch(*args.rows)
 
     def save() -> None:
+        if rank:
+            return
         torch.save({"model": chameleon.state_dict(), "optimizers": [o.state_dict() for o in optimizers],
                     "average": average, "trained": [n for n, _ in named], "step": step,
-                    "spent": spent, "seed": args.seed, "pairs": len(pool.scenes),
-                    "codes": (torch.cat(pool.codes) - words.FIRST_CODE).short()}, args.checkpoint + ".part")
+                    "spent": spent}, args.checkpoint + ".part")
         os.replace(args.checkpoint + ".part", args.checkpoint)
 
     budget = args.minutes * 60
@@ -381,17 +362,21 @@ def main() -> None:
     follow = 0.01 if args.further else 0.003
     first, last, kept = step, time.time(), time.time()
     mean = None
-    while spent < budget:
-        rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
-            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
-        for optimizer, scale in zip(optimizers, scales):
-            for group in optimizer.param_groups:
-                group["lr"] = scale * rate
-        pool.grow(16)
+    while True:
+        pool.grow(3 if shared else 16)
         codes, text, exact = losses(forward, data.batch(*args.rows))
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
         (codes + text).backward()
+        if shared:
+            spent = training.meet(trained, spent)
+        if spent >= budget:
+            break
+        rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
+            0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
+        for optimizer, scale in zip(optimizers, training.SCALES):
+            for group in optimizer.param_groups:
+                group["lr"] = scale * rate
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
         for optimizer in optimizers:
             optimizer.step()
@@ -403,12 +388,12 @@ def main() -> None:
         last = now
         seen = torch.tensor([codes.item(), text.item(), *exact])
         mean = seen if mean is None else torch.lerp(mean, seen, 0.05)
-        if step % 25 == 0:
+        if step % 25 == 0 and not rank:
             shown = " ".join(f"{e:.3f}" for e in mean[2:])
             print(f"step {step} codes {mean[0]:.4f} words {mean[1]:.4f} exact {shown} rate {rate:.2e}"
                   f" spent {spent / 60:.1f} min"
                   f" of {len(pool.scenes)}", flush=True)
-        if step % 100 == 0:
+        if step % 100 == 0 and not rank:
             with torch.no_grad():
                 c, t, exact = losses(forward, test)
             print(f"  held out: codes {c:.4f} words {t:.4f} exact {' '.join(f'{e:.3f}' for e in exact)}",

@@ -224,8 +224,8 @@ def main() -> None:
                 tally[f"picture {k + 1}"] += 1
                 tally[f"picture {k + 1} right"] += ok
             tally["stories"] += 1
-            tally["words"] += lines == story.lines()
-            right = lines == story.lines() and len(shown) == story.pictures and all(each)
+            tally["words"] += lines == story.told()
+            right = lines == story.told() and len(shown) == story.pictures and all(each)
             tally["right"] += right
             if not right and args.mistakes:
                 print(f"  {prompt!r} told as {lines}, {[r and world.caption(r) for r in shown]}")

@@ -23,17 +23,18 @@ import torch
 import torch.distributed as distributed
 import torch.nn.functional as F
 
+import groups
 import model
 import start
+import training
 import words
 import world
 
-DRAW, READ, EDIT, STORY = 96, 120, 184, 448  # lengths of rows
+DRAW, READ, EDIT, STORY = 96, 120, 184, 464  # lengths of rows
 BOS, EOS, BOI, EOI, SEP, PAD = (
     words.ID[n] for n in (words.BOS, words.EOS, words.BOI, words.EOI, words.SEP, words.PAD))
 TOLD = 0.95  # share of edits that are said in words before they are drawn
 NOTHING, IMAGES = 0.1, 0.05  # shares of rows whose context is dropped, for guidance
-LEARNT = {"remove": 0.4, "add": 0.12}  # shares that are kept of edits that there are many of
 THINGS = 6.0  # weight of the patches of an edit that show something before or after
 LATENT_NOISE = 0.05  # deviation of what the context's pictures may be off
 
@@ -76,89 +77,22 @@ def block(x, cos, sin, mask, n1, wq, wk, wv, wo, n2, wg, wu, wd):
     return x + F.linear(h, wd.bfloat16())
 
 
-class Pool:
-    """Pictures and their latents in groups: a scene, each thing of a pair alone, and the scene with
-    one thing changed, twice. The edits of a group lead from one of its pictures to another."""
+class Pool(groups.Groups):
+    """Groups of pictures and their latents [64, C]."""
 
     def __init__(self, vae, seed: int, planned: list[world.Scene]):
-        self.vae, self.planned, self.rng = vae, planned, random.Random(seed)
-        self.scenes: list[list[world.Scene]] = []
-        self.latents: list[torch.Tensor] = []
-        self.edits: list[list[tuple[world.Edit, int, int]]] = []
-        self.pairs: list[int] = []
-        self.storied: list[int] = []  # pairs of two kinds
+        super().__init__(lambda rgb: self.latents(vae, rgb), seed, planned)
         page = torch.tensor(world.BACKGROUND, dtype=torch.uint8).expand(1, world.SIDE, world.SIDE, 3)
         self.page = model.encode(vae, page)[0]
 
-    def grow(self, count: int) -> None:
-        """Takes in the next `count` planned scenes."""
-        new = self.planned[len(self.scenes) : len(self.scenes) + count]
-        if not new:
-            return
-        groups = [self.group(scene) for scene in new]
-        rgb = torch.stack([torch.from_numpy(world.render(s)) for scenes, _ in groups for s in scenes])
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            latents = model.encode(self.vae, rgb)
-        for (scenes, edits), part in zip(groups, latents.split([len(s) for s, _ in groups])):
-            if len(scenes[0].things) > 1:
-                self.pairs.append(len(self.scenes))
-                if world.name(scenes[0].things[0]) != world.name(scenes[0].things[1]):
-                    self.storied.append(len(self.scenes))
-            self.scenes.append(scenes)
-            self.latents.append(part.clone())
-            self.edits.append(edits)
-
-    def group(self, scene: world.Scene) -> tuple[list[world.Scene], list[tuple[world.Edit, int, int]]]:
-        scenes = [scene]
-        edits: list[tuple[world.Edit, int, int]] = []
-        if len(scene.things) > 1:
-            scenes += [world.Scene((t,)) for t in scene.things]
-        for turn in range(2):
-            while True:
-                which = turn % len(scene.things)
-                edit = world.changed(scene, which, self.rng)
-                if edit.after.is_held_out() == scene.is_held_out():
-                    break
-            scenes.append(edit.after)
-            at = len(scenes) - 1
-            edits += [(edit, 0, at), (world.Edit(edit.kind, edit.after, scene, which), at, 0)]
-            if len(scene.things) > 1:
-                edits += self.leave(scenes, at, which)
-        if len(scene.things) > 1:
-            edits += self.leave(scenes, 0, 0) + self.leave(scenes, 0, 1)
-        return scenes, [e for e in edits if e[0].is_clear()]
-
     @staticmethod
-    def leave(scenes: list[world.Scene], at: int, which: int) -> list[tuple[world.Edit, int, int]]:
-        alone = 2 - which  # where the other thing stands alone
-        return [(world.Edit("remove", scenes[at], scenes[alone], which), at, alone),
-                (world.Edit("add", scenes[alone], scenes[at], which), alone, at)]
-
-    def pick(self, rng: random.Random, alone: float) -> tuple[world.Scene, torch.Tensor]:
-        """A scene and its latents; a share of them single things where one of a pair would stand."""
-        if rng.random() < alone:
-            i = rng.choice(self.pairs)
-            which = 1 + rng.randrange(2)
-        else:
-            i = rng.randrange(len(self.scenes))
-            which = 0
-            if rng.random() < 0.5:  # one of the changed ones
-                which = len(self.scenes[i]) - 1 - rng.randrange(2)
-        return self.scenes[i][which], self.latents[i][which]
+    def latents(vae, rgb: torch.Tensor) -> torch.Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return model.encode(vae, rgb)
 
     def shown(self, latents: torch.Tensor) -> torch.Tensor:
         """Which patches [64] are not the page's."""
         return (latents - self.page).abs().amax(-1) > 1.5
-
-    def edit(self, rng: random.Random) -> tuple[world.Edit, torch.Tensor, torch.Tensor]:
-        while True:
-            i = rng.randrange(len(self.scenes))
-            if self.edits[i]:
-                edit, before, after = rng.choice(self.edits[i])
-                if edit.before.things[1:] == () and edit.kind != "add" and rng.random() < 0.5:
-                    continue  # with one thing there is no telling which
-                if rng.random() < LEARNT.get(edit.kind, 1.0):
-                    return edit, self.latents[i][before], self.latents[i][after]
 
 
 @dataclass
@@ -266,10 +200,7 @@ class Data:
 
     def story(self) -> Row:
         rng = self.rng
-        i = rng.choice(self.pool.storied)
-        story = world.story_of(self.pool.scenes[i][0], rng)
-        latents = self.pool.latents[i]
-        shown = [latents[2 - story.newcomer], latents[0], latents[2 - story.leaver]][: story.pictures]
+        story, shown = self.pool.story(rng)
         dropped = rng.random()
         row = Row()
         if dropped < IMAGES:
@@ -278,7 +209,7 @@ class Data:
                 row.show(picture)
             return row.say([SEP], False).show(shown[-1], noisy=True)
         row.say([BOS] + self.words(world.story_prompt(story, rng)) + [SEP], False)
-        for n, (line, picture) in enumerate(zip(story.lines(), shown)):
+        for n, (line, picture) in enumerate(zip(story.told(), shown)):
             row.say(self.words((" " if n else "") + line), True).show(picture, opened=True, copied=True)
         return row.say([EOS], True)
 
@@ -412,18 +343,6 @@ def losses(forward: Forward, batches: list[Batch]) -> tuple[torch.Tensor, torch.
     return (off * weights).mean() / weights.mean(), loss, log
 
 
-def meet(trained: list[torch.Tensor], spent: float) -> float:
-    """Averages the gradients over the processes; all go by the first one's clock."""
-    flat = torch.cat([p.grad.flatten() for p in trained])
-    distributed.all_reduce(flat)
-    flat /= distributed.get_world_size()
-    for p, part in zip(trained, flat.split([p.numel() for p in trained])):
-        p.grad.copy_(part.view_as(p))
-    clock = torch.tensor([spent], dtype=torch.float64)
-    distributed.broadcast(clock, 0)
-    return clock.item()
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("vae", help="written by train_vae.py")
@@ -473,21 +392,13 @@ def main() -> None:
     begin = time.time()
     pool.grow(1200)
     print(f"{sum(map(len, pool.scenes))} pictures encoded in {time.time() - begin:.0f} s;"
-          f" latents' deviation {torch.cat(pool.latents).std():.3f}", flush=True)
+          f" latents' deviation {torch.cat(pool.encoded).std():.3f}", flush=True)
     if args.start and not os.path.exists(args.checkpoint):
         start.from_janus(args.start, transfusion, tokenizer.get_vocab(), vae)
 
-    # Muon for the matrices inside, where it needs half of AdamW's steps; AdamW for the rest.
     named = list(transfusion.named_parameters())
     trained = [p for _, p in named]
-    matrices = [p for n, p in named if ".layers." in n and "_proj." in n]
-    others = [p for n, p in named if not (".layers." in n and "_proj." in n)]
-    optimizers = [
-        torch.optim.Muon(matrices, lr=args.rate, weight_decay=0.05, momentum=0.95,
-                         adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=args.rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True),
-    ]
-    scales = (2.0, 1.0)
+    optimizers = training.optimizers(named, args.rate)
     average = [p.detach().clone() for p in trained]
     step, spent = 0, 0.0
     if os.path.exists(args.checkpoint):
@@ -533,12 +444,12 @@ def main() -> None:
             optimizer.zero_grad(set_to_none=True)
         (args.pictures * drawn + said).backward()
         if shared:
-            spent = meet(trained, spent)
+            spent = training.meet(trained, spent)
         if spent >= budget:
             break
         rate = args.rate * min(1.0, (step - begun + 1) / warm) * (
             0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * spent / budget)))
-        for optimizer, scale in zip(optimizers, scales):
+        for optimizer, scale in zip(optimizers, training.SCALES):
             for group in optimizer.param_groups:
                 group["lr"] = scale * rate
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
