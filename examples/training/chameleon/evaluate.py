@@ -1,4 +1,4 @@
-"""Measures an exported folder on held-out scenes and stories.
+"""Measures an exported folder on held-out scenes, stories and edits.
 
 Captions come through transformers' own processor and generate; pictures through `sampler.py`, which
 is first held against transformers' logits.
@@ -24,7 +24,7 @@ import reader
 import sampler
 import words
 import world
-from train import BOS, TURN
+from train import BOI, BOS, EOI, TURN
 
 
 def load(folder: str):
@@ -60,11 +60,17 @@ def captions(chameleon, processor, scenes, batch=64) -> list[str]:
 
 def answered(chameleon, tokenizer, prompts: list[str], draw: bool, scales, batch=64) -> list[list]:
     """Texts as strings and pictures [64, 64, 3] uint8 of every answer."""
+    contexts = [tokenizer(p)["input_ids"] + [TURN] for p in prompts]
+    assert all(ids[0] == BOS for ids in contexts)
+    return continued(chameleon, tokenizer, contexts, draw, scales, batch)
+
+
+def continued(chameleon, tokenizer, contexts: list[list[int]], draw: bool, scales, batch=64) -> list[list]:
+    """The same behind ids."""
     found = []
-    for at in range(0, len(prompts), batch):
-        ids = [tokenizer(p)["input_ids"] + [TURN] for p in prompts[at : at + batch]]
-        assert all(i[0] == BOS for i in ids)
-        for answer in sampler.sample(chameleon, ids, draw, *scales, text_temperature=scales[2]):
+    for at in range(0, len(contexts), batch):
+        for answer in sampler.sample(
+                chameleon, contexts[at : at + batch], draw, *scales, text_temperature=scales[2]):
             codes = [part for part in answer if isinstance(part, torch.Tensor)]
             pictures = iter(model.decode(chameleon.model.vqmodel, torch.stack(codes)).numpy()
                             if codes else [])
@@ -89,7 +95,7 @@ def main() -> None:
     arguments.add_argument("--image-guidance", type=float, nargs="+", default=[1.6])
     arguments.add_argument("--temperature", type=float, nargs="+", default=[0.3])
     arguments.add_argument("--threads", type=int, default=1)
-    arguments.add_argument("--only", choices=("captions", "drawings", "stories"))
+    arguments.add_argument("--only", choices=("captions", "drawings", "stories", "edits"))
     arguments.add_argument("--sheet", help="write two pictures, PREFIX-drawings.png and PREFIX-stories.png")
     arguments.add_argument("--wordings", action="store_true", help="all ways to ask, not the one form")
     arguments.add_argument("--trained", action="store_true", help="scenes of the training kind instead")
@@ -102,6 +108,7 @@ def main() -> None:
     tokenizer = processor.tokenizer
     scenes = world.scenes(101, args.scenes, not args.trained)
     stories = world.stories(102, args.scenes, not args.trained)
+    edits = world.edits(103, args.scenes, not args.trained)
     check(chameleon, tokenizer(stories[0].request())["input_ids"] + [TURN])
 
     if args.only in (None, "captions"):
@@ -165,6 +172,29 @@ def main() -> None:
             sheet(args.sheet + "-stories.png",
                   [[p for p in a if not isinstance(p, str)] or [np.zeros((64, 64, 3), np.uint8)]
                    for a in told[:12]])
+    for scales in settings if args.only in (None, "edits") else []:
+        rng = random.Random(6)
+        asked = [world.edit_prompt(e, rng) if args.wordings else e.instruction() for e in edits]
+        rgb = torch.stack([torch.from_numpy(world.render(e.before)) for e in edits])
+        codes = model.encode(chameleon.model.vqmodel, rgb).long() + words.FIRST_CODE
+        contexts = [[BOS, BOI] + c + [EOI] + tokenizer(a, add_special_tokens=False)["input_ids"] + [TURN]
+                    for c, a in zip(codes.tolist(), asked)]
+        made = continued(chameleon, tokenizer, contexts, False, scales)
+        tally = collections.Counter()
+        for edit, instruction, answer in zip(edits, asked, made):
+            said = answer[0].strip() if answer and isinstance(answer[0], str) else ""
+            pictures = [reader.read(p) for p in answer if not isinstance(p, str)][:1]
+            right = bool(pictures) and reader.same(pictures[0], edit.after)
+            tally[edit.kind] += 1
+            tally[edit.kind, "right"] += right
+            tally["said"] += said == edit.told()
+            tally["right"] += right
+            if not right and args.mistakes:
+                print(f"  {world.caption(edit.before)!r}: {instruction!r} said as {said!r},"
+                      f" drawn as {[r and world.caption(r) for r in pictures]}")
+        print(f"guidance {scales[0]} image guidance {scales[1]} temperature {scales[2]}:"
+              f" edits right {tally['right'] / len(edits):.4f}, said right {tally['said'] / len(edits):.4f}, "
+              + " ".join(f"{k} {tally[k, 'right'] / max(1, tally[k]):.3f}" for k in world.EDITS), flush=True)
 
 
 if __name__ == "__main__":

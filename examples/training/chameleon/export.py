@@ -56,6 +56,7 @@ def main() -> None:
     settings = json.loads(file.read_text(encoding="utf-8"))
     settings["temperature"] = args.temperature
     settings["do_sample"] = False
+    settings["think"] = True  # an edit is said before it is drawn
     settings["top_p"] = settings["repetition_penalty"] = 1.0
     settings["image_guidance_scale"] = args.image_guidance
     file.write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n", encoding="utf-8")

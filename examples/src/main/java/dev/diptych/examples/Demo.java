@@ -11,8 +11,8 @@ public enum Demo {
   JANUS(Skill.CAPTION, Skill.DRAW),
   /** Captions, draws, and tells stories in words and pictures. */
   CHAMELEON(Skill.CAPTION, Skill.DRAW, Skill.TELL),
-  /** Captions, draws by denoising, and edits pictures. */
-  TRANSFUSION(Skill.CAPTION, Skill.DRAW, Skill.EDIT);
+  /** Captions, draws by denoising, tells stories, and edits pictures. */
+  TRANSFUSION(Skill.CAPTION, Skill.DRAW, Skill.TELL, Skill.EDIT);
 
   /** What a demo was taught; its family may be able to do more. */
   public enum Skill {

@@ -18,7 +18,7 @@ class StoryTest {
     int stories = 0;
     for (String line : golden()) {
       String[] columns = line.split("\t");
-      if (columns.length == 7) {
+      if (columns.length == 8) {
         List<String> lines = List.of(columns[6].split("\\|"));
         Story story =
             new Story(
@@ -28,6 +28,7 @@ class StoryTest {
                 lines.size());
 
         assertThat(story.lines()).isEqualTo(lines);
+        assertThat(String.join("|", story.told())).isEqualTo(columns[7]);
         assertThat(story.scenes().stream().map(StoryTest::crc).collect(Collectors.joining(",")))
             .isEqualTo(columns[5]);
         assertThat(PictureWorld.isHeldOut(story.pair())).isEqualTo(columns[2].equals("1"));

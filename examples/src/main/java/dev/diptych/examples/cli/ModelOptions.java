@@ -35,7 +35,7 @@ final class ModelOptions {
       paramLabel = "NAME",
       converter = DemoConverter.class,
       description = "Which embedded demo: janus; chameleon, which also tells stories; transfusion,"
-          + " which also edits (default: janus; of tell: chameleon; of edit: transfusion).")
+          + " which tells and edits (default: janus; of tell: chameleon; of edit: transfusion).")
   Demo demo;
 
   @Option(

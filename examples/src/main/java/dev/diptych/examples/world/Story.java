@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 
 /**
  * What happens in up to three pictures: one thing stands there, another joins it, one of the two
@@ -61,6 +62,15 @@ public record Story(Scene pair, int newcomer, int leaver, int pictures) {
             "then a " + kind(pair, newcomer) + " joins it " + where,
             "then the " + kind(pair, leaver) + " leaves")
         .subList(0, pictures);
+  }
+
+  /** The same with what the picture will show, where the line alone does not say it. */
+  public List<String> told() {
+    List<String> lines = lines();
+    List<Scene> scenes = scenes();
+    return IntStream.range(0, pictures)
+        .mapToObj(i -> i == 0 ? lines.get(0) : lines.get(i) + ": " + scenes.get(i).caption())
+        .toList();
   }
 
   /** One way to ask for the story, word for word. */
