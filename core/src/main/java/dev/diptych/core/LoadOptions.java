@@ -20,6 +20,11 @@ import java.util.OptionalLong;
  *     the next question about the same picture is answered without reading it again, in whatever
  *     session; 0 keeps nothing. A session always keeps its own. Counted in the memory limit and
  *     given back where a request needs it; so far Janus alone keeps anything
+ * @param copyWeights whether weights get memory of their own. Without it, on the CPU, those that are
+ *     stored in the number format that is computed in stay where the page cache has their file:
+ *     nothing is copied, and programs that run the same file share it. Then the file must not be cut
+ *     or written to while the model is loaded, nor its drive go away: a page that is gone ends the
+ *     process
  */
 public record LoadOptions(
     DType dtype,
@@ -27,7 +32,8 @@ public record LoadOptions(
     OptionalLong memoryLimit,
     Optional<Path> imageDecoder,
     Optional<Path> imageCoder,
-    long pictureMemory) {
+    long pictureMemory,
+    boolean copyWeights) {
 
   /** Everything left to the library. */
   public static final LoadOptions DEFAULT =
@@ -37,7 +43,8 @@ public record LoadOptions(
           OptionalLong.empty(),
           Optional.empty(),
           Optional.empty(),
-          0);
+          0,
+          false);
 
   /** Checks the values. */
   public LoadOptions {
@@ -58,35 +65,60 @@ public record LoadOptions(
   /** {@return the same with another number format} */
   public LoadOptions withDtype(DType dtype) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, copyWeights);
   }
 
   /** {@return the same on another device} */
   public LoadOptions withDevice(DeviceChoice device) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, copyWeights);
   }
 
   /** {@return the same with another limit, in bytes} */
   public LoadOptions withMemoryLimit(long bytes) {
     return new LoadOptions(
-        dtype, device, OptionalLong.of(bytes), imageDecoder, imageCoder, pictureMemory);
+        dtype,
+        device,
+        OptionalLong.of(bytes),
+        imageDecoder,
+        imageCoder,
+        pictureMemory,
+        copyWeights);
   }
 
   /** {@return the same with a decoder of the caller's} */
   public LoadOptions withImageDecoder(Path onnxFile) {
     return new LoadOptions(
-        dtype, device, memoryLimit, Optional.of(onnxFile), imageCoder, pictureMemory);
+        dtype,
+        device,
+        memoryLimit,
+        Optional.of(onnxFile),
+        imageCoder,
+        pictureMemory,
+        copyWeights);
   }
 
   /** {@return the same with a picture coder from elsewhere: a folder or one file of weights} */
   public LoadOptions withImageCoder(Path folderOrFile) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, Optional.of(folderOrFile), pictureMemory);
+        dtype,
+        device,
+        memoryLimit,
+        imageDecoder,
+        Optional.of(folderOrFile),
+        pictureMemory,
+        copyWeights);
   }
 
   /** {@return the same with room for pictures that are asked about again, in bytes} */
   public LoadOptions withPictureMemory(long bytes) {
-    return new LoadOptions(dtype, device, memoryLimit, imageDecoder, imageCoder, bytes);
+    return new LoadOptions(
+        dtype, device, memoryLimit, imageDecoder, imageCoder, bytes, copyWeights);
+  }
+
+  /** {@return the same with weights in memory of their own, for files that may change} */
+  public LoadOptions withCopiedWeights() {
+    return new LoadOptions(
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, true);
   }
 }

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
-import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.engine.WeightLoader.Slice.Piece;
 import dev.diptych.core.weights.Checkpoint;
@@ -168,40 +167,6 @@ class WeightLoaderTest {
       all.putShort((short) (Float.floatToRawIntBits(i % 251) >>> 16));
     }
     return Files.write(folder.resolve("halves.safetensors"), all.array());
-  }
-
-  /** The embeddings of Emu3 in float32 are 3 GB. The file is a hole: none of it is written. */
-  @Test
-  void whatOneBufferCannotHoldIsNotMapped() throws IOException {
-    long row = 1 << 20;
-    long rows = (1L << 31) / row + 1;
-    String header =
-        "{\"x\":{\"dtype\":\"F32\",\"shape\":[" + rows + "," + row / 4
-            + "],\"data_offsets\":[0," + rows * row + "]}}";
-    Path file = folder.resolve("hole.safetensors");
-    try (RandomAccessFile hole = new RandomAccessFile(file.toFile(), "rw")) {
-      hole.writeLong(Long.reverseBytes(header.length()));
-      hole.write(header.getBytes(StandardCharsets.UTF_8));
-      hole.setLength(8 + header.length() + rows * row);
-    }
-
-    try (Checkpoint checkpoint = Checkpoint.openFile(file)) {
-      for (long taken : new long[] {rows - 2, rows - 1, rows}) {
-        Slice slice = new Slice("x", 0, List.of(taken, row / 4));
-        assertThat(WeightLoader.maps(checkpoint, slice, DType.FLOAT32))
-            .as("%d rows", taken)
-            .isEqualTo(canBeMapped(checkpoint, taken));
-      }
-      assertThat(canBeMapped(checkpoint, rows)).isFalse();
-    }
-  }
-
-  private static boolean canBeMapped(Checkpoint checkpoint, long rows) {
-    try {
-      return checkpoint.mapRows("x", 0, rows).hasRemaining();
-    } catch (ResourceLimitException e) {
-      return false;
-    }
   }
 
   private float[] join(DType dtype, Slice slice) throws IOException {

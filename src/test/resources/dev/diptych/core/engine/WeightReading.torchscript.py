@@ -12,3 +12,6 @@ class WeightReading(Module):
 
     def one(self, w: Dict[str, Tensor]) -> Tensor:
         return w["joined"].reshape(-1).float()
+
+    def overwrite(self, w: Dict[str, Tensor]) -> Tensor:
+        return w["joined"].fill_(7.0)

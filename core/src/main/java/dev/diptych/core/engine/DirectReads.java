@@ -10,16 +10,19 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * Reads files straight into the memory of tensors, several pieces at once: from a warm page cache
- * that is one copy at the memory's speed. A tensor must stay open until {@link #finish} or {@link
+ * Reads files straight into the memory of tensors, or into the page cache alone, several pieces at
+ * once: from a warm page cache that is one copy at the memory's speed. A tensor must stay open until {@link #finish} or {@link
  * #close} has come back, whatever they throw.
  */
 final class DirectReads implements AutoCloseable {
   // One thread does not reach the memory's speed, many add nothing and disturb a disk that turns.
   private static final int THREADS = Math.min(4, Runtime.getRuntime().availableProcessors());
-  private static final int PIECE = 8 << 20;
+  /** Bytes that one thread reads at once. */
+  static final int PIECE = 8 << 20;
+
 
   private final List<Future<?>> reads = new ArrayList<>();
+  private final ThreadLocal<ByteBuffer> scratch = new ThreadLocal<>();
   private ExecutorService threads;
 
   /**
@@ -31,9 +34,6 @@ final class DirectReads implements AutoCloseable {
     if (!into.hasRemaining()) {
       return;
     }
-    if (threads == null) {
-      threads = Executors.newFixedThreadPool(THREADS, DirectReads::daemon);
-    }
     int rowBytes = Math.toIntExact(into.remaining() / piece.rows());
     long atOnce = Math.max(1, PIECE / rowBytes);
     for (long done = 0; done < piece.rows(); done += atOnce) {
@@ -42,9 +42,33 @@ final class DirectReads implements AutoCloseable {
       ByteBuffer part =
           into.slice(
               into.position() + Math.toIntExact(done * rowBytes), Math.toIntExact(rows * rowBytes));
-      reads.add(
-          threads.submit(() -> checkpoint.readRows(piece.tensor(), first, rows, part)));
+      submit(() -> checkpoint.readRows(piece.tensor(), first, rows, part));
     }
+  }
+
+  /**
+   * Begins to read rows into the page cache alone.
+   *
+   * @param bytes of these rows, for which each thread keeps a buffer
+   */
+  void beginAndForget(Checkpoint checkpoint, String tensor, long first, long rows, long bytes) {
+    int length = Math.toIntExact(bytes);
+    submit(
+        () -> {
+          ByteBuffer buffer = scratch.get();
+          if (buffer == null || buffer.capacity() < length) {
+            buffer = ByteBuffer.allocateDirect(Math.max(length, PIECE));
+            scratch.set(buffer);
+          }
+          checkpoint.readRows(tensor, first, rows, buffer.clear().limit(length));
+        });
+  }
+
+  private void submit(Runnable read) {
+    if (threads == null) {
+      threads = Executors.newFixedThreadPool(THREADS, DirectReads::daemon);
+    }
+    reads.add(threads.submit(read));
   }
 
   private static Thread daemon(Runnable work) {

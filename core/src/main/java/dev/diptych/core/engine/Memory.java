@@ -8,20 +8,49 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 
 /** How much memory native code may take, asked before it takes it. */
 public final class Memory {
+  private static final AtomicLong HELD = new AtomicLong();
+
   private Memory() {}
 
   /** {@return bytes that this process can still take: what the system and its container leave} */
   public static long available() {
-    long free = meminfo("MemAvailable:").orElseGet(Memory::free);
-    OptionalLong limit = number(Path.of("/sys/fs/cgroup/memory.max"));
-    OptionalLong used = number(Path.of("/sys/fs/cgroup/memory.current"));
+    return available(Path.of("/"), Memory::free);
+  }
+
+  /**
+   * {@return bytes to be had} Both counts take the pages of files for memory that can be had at
+   * once; those of loaded models cannot.
+   *
+   * @param root of the file system
+   * @param otherwise what the system has free where no file tells
+   */
+  static long available(Path root, LongSupplier otherwise) {
+    long free = first(root.resolve("proc/meminfo"), "MemAvailable:").orElseGet(otherwise);
+    Path group = root.resolve("sys/fs/cgroup");
+    OptionalLong limit = number(group.resolve("memory.max"));
+    OptionalLong used = number(group.resolve("memory.current"));
     if (limit.isPresent() && used.isPresent()) {
-      free = Math.min(free, Math.max(0, limit.getAsLong() - used.getAsLong()));
+      Path stat = group.resolve("memory.stat");
+      long files =
+          first(stat, "active_file ").orElse(0) + first(stat, "inactive_file ").orElse(0);
+      free = Math.min(free, limit.getAsLong() - used.getAsLong() + files);
     }
-    return free;
+    return Math.max(0, free - HELD.get());
+  }
+
+  /**
+   * Counts pages of files that a model needs.
+   *
+   * @return to be run when it needs them no longer
+   */
+  static Runnable hold(long bytes) {
+    HELD.addAndGet(bytes);
+    return () -> HELD.addAndGet(-bytes);
   }
 
   /**
@@ -69,6 +98,11 @@ public final class Memory {
     return String.format(Locale.ROOT, "%,.1f MB", bytes / 1e6);
   }
 
+  /** {@return bytes of files that models of this process need} */
+  static long held() {
+    return HELD.get();
+  }
+
   private static long free() {
     return ManagementFactory.getOperatingSystemMXBean()
             instanceof com.sun.management.OperatingSystemMXBean system
@@ -76,18 +110,21 @@ public final class Memory {
         : Long.MAX_VALUE;
   }
 
-  private static java.util.Optional<Long> meminfo(String key) {
-    Path file = Path.of("/proc/meminfo");
+  /** The number of the first line that begins so; /proc/meminfo counts in kB and says so. */
+  private static OptionalLong first(Path file, String key) {
     if (!Files.isReadable(file)) {
-      return java.util.Optional.empty();
+      return OptionalLong.empty();
     }
     try {
       return Files.readAllLines(file, StandardCharsets.ISO_8859_1).stream()
           .filter(line -> line.startsWith(key))
-          .map(line -> 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")))
+          .mapToLong(
+              line ->
+                  (line.endsWith(" kB") ? 1024 : 1)
+                      * Long.parseLong(line.replaceAll("[^0-9]", "")))
           .findFirst();
     } catch (IOException | NumberFormatException e) {
-      return java.util.Optional.empty();
+      return OptionalLong.empty();
     }
   }
 

@@ -10,6 +10,7 @@ import ai.djl.pytorch.jni.IValue;
 import ai.djl.pytorch.jni.JniUtils;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.EngineException;
+import dev.diptych.core.LoadOptions;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -25,9 +26,20 @@ import java.util.Map;
  */
 public final class TorchDevice implements AutoCloseable {
   private final PtNDManager manager;
+  private final boolean mapsFiles;
 
-  private TorchDevice(PtNDManager manager) {
+  private TorchDevice(PtNDManager manager, boolean mapsFiles) {
     this.manager = manager;
+    this.mapsFiles = mapsFiles;
+  }
+
+  /**
+   * Finds the processor that a model is loaded on.
+   *
+   * @throws EngineException as {@link #open(DeviceChoice)}
+   */
+  public static TorchDevice open(LoadOptions options) {
+    return open(options.device(), !options.copyWeights());
   }
 
   /**
@@ -37,13 +49,22 @@ public final class TorchDevice implements AutoCloseable {
    *     the message names the remedy
    */
   public static TorchDevice open(DeviceChoice choice) {
+    return open(choice, true);
+  }
+
+  private static TorchDevice open(DeviceChoice choice, boolean mapsFiles) {
     Engine engine = LibTorch.engine();
     boolean gpu = choice != DeviceChoice.CPU && engine.getGpuCount() > 0;
     if (choice == DeviceChoice.GPU && !gpu) {
       throw new EngineException(LibTorch.noGpu());
     }
     Device device = gpu ? Device.gpu() : Device.cpu();
-    return new TorchDevice((PtNDManager) engine.newBaseManager(device));
+    return new TorchDevice((PtNDManager) engine.newBaseManager(device), mapsFiles && !gpu);
+  }
+
+  /** {@return whether a tensor may lie where the page cache has its file} */
+  boolean mapsFiles() {
+    return mapsFiles;
   }
 
   /** {@return whether this is a GPU} */
@@ -178,13 +199,23 @@ public final class TorchDevice implements AutoCloseable {
 
   /** Makes a Dict[str, Tensor]; the tensors stay alive in it. */
   public Value dictionary(Map<String, Value> tensors) {
+    return dictionary(tensors, () -> {});
+  }
+
+  /**
+   * Makes a Dict[str, Tensor]; the tensors stay alive in it.
+   *
+   * @param onClose run when the dictionary is closed, once
+   */
+  Value dictionary(Map<String, Value> tensors, Runnable onClose) {
     Map<String, PtNDArray> arrays = new java.util.LinkedHashMap<>();
     try {
       tensors.forEach((name, value) -> arrays.put(name, value.handle().toTensor(manager)));
       return new Value(
           this,
           IValue.stringMapFrom(arrays),
-          tensors.values().stream().map(Value::memory).toArray());
+          tensors.values().stream().map(Value::memory).toArray(),
+          onClose);
     } finally {
       close(arrays.values().toArray(PtNDArray[]::new));
     }

@@ -13,12 +13,18 @@ public final class Value implements AutoCloseable {
   private final TorchDevice device;
   // Zero-copy tensors live in this buffer: it must not be collected before they are.
   private final Object memory;
+  private final Runnable onClose;
   private IValue handle;
 
   Value(TorchDevice device, IValue handle, Object memory) {
+    this(device, handle, memory, () -> {});
+  }
+
+  Value(TorchDevice device, IValue handle, Object memory, Runnable onClose) {
     this.device = device;
     this.handle = handle;
     this.memory = memory;
+    this.onClose = onClose;
     LIVE.incrementAndGet();
   }
 
@@ -55,6 +61,7 @@ public final class Value implements AutoCloseable {
       handle.close();
       handle = null;
       LIVE.decrementAndGet();
+      onClose.run();
     }
   }
 }

@@ -16,12 +16,17 @@ import java.util.function.Predicate;
 /**
  * Brings a checkpoint's tensors into libtorch, in the dtype that the model computes in.
  *
- * <p>A float32 tensor for a float32 model on the CPU is not copied: the model reads the mapped
- * file, of which one buffer holds less than 2 GiB. A tensor of the model's own dtype is read
- * straight into its memory, by several threads. Everything else goes through a small buffer that is
- * read from the file. So neither the heap limit nor a file that shrinks meanwhile can hurt.
+ * <p>On the CPU a tensor of the model's own dtype is not copied: it lies where the page cache has
+ * its file ({@link MappedFiles}). Where that cannot be, or {@link
+ * dev.diptych.core.LoadOptions#copyWeights} forbids it, it is read straight into memory of its own,
+ * by several threads. Everything else goes through a small buffer that is read from the file. So
+ * the heap limit never hurts, and a file that shrinks while it is loaded gives an error.
  */
 public final class WeightLoader {
+  /** The number of float32 in scripts. */
+  static final int FLOAT32 = 6;
+
+  private static final int BFLOAT16 = 15;
   private static final int CHUNK = 8 << 20;
 
   private WeightLoader() {}
@@ -143,14 +148,20 @@ public final class WeightLoader {
     // The reads end before the tensors that they fill are closed.
     try (Scope scope = new Scope();
         DirectReads reads = new DirectReads();
-        TorchScript script = TorchScript.load(device, WeightLoader.class, List.of())) {
+        TorchScript script = TorchScript.load(device, WeightLoader.class, List.of());
+        MappedFiles mapped = new MappedFiles(device, script, checkpoint, reads)) {
       Value like = scope.add(device.floats(new float[1], 1));
       Job job = new Job(device, script, like, checkpoint, dtype, new Staging(), reads, scope);
       Map<String, Value> tensors = new LinkedHashMap<>();
       slices.forEach(
           (name, slice) -> {
-            Value tensor = one(job, slice);
             Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
+            Value tensor = quantiser == null ? mapped.tensor(slice, code(dtype)) : null;
+            if (tensor == null) {
+              tensor = one(job, slice);
+            } else {
+              scope.add(tensor);
+            }
             if (quantiser == null) {
               tensors.put(name, tensor);
             } else {
@@ -160,7 +171,13 @@ public final class WeightLoader {
             }
           });
       reads.finish();
-      return device.dictionary(tensors);
+      Runnable giveBack = Memory.hold(mapped.bytes());
+      try {
+        return device.dictionary(tensors, giveBack);
+      } catch (RuntimeException | Error e) {
+        giveBack.run();
+        throw e;
+      }
     }
   }
 
@@ -197,19 +214,6 @@ public final class WeightLoader {
     TorchDevice device = job.device();
     Checkpoint checkpoint = job.checkpoint();
     long[] shape = slice.shape().stream().mapToLong(Long::longValue).toArray();
-    if (!device.gpu() && maps(checkpoint, slice, job.dtype())) {
-      Slice.Piece first = slice.pieces().get(0);
-      ByteBuffer mapped = checkpoint.mapRows(first.tensor(), first.firstRow(), first.rows());
-      // an odd offset is legal in a file, but not every kernel takes an odd address
-      boolean aligned = mapped.alignmentOffset(0, Float.BYTES) == 0;
-      return job.held()
-          .add(
-              device.floats(
-                  aligned
-                      ? mapped
-                      : checkpoint.readRows(first.tensor(), first.firstRow(), first.rows()),
-                  shape));
-    }
     Value target;
     try (Scope scope = new Scope()) {
       Value sides = scope.add(device.ints(shape));
@@ -241,17 +245,9 @@ public final class WeightLoader {
         && slice.elements() <= Integer.MAX_VALUE / stored.bytes();
   }
 
-  private static long rowBytes(TensorSpec spec) {
+  static long rowBytes(TensorSpec spec) {
     long rows = spec.shape().isEmpty() ? 1 : spec.shape().get(0);
     return rows == 0 ? 0 : Math.multiplyExact(spec.elements() / rows, spec.type().bytes());
-  }
-
-  /** Whether the file's own bytes are what the CPU computes with, and one buffer holds them. */
-  static boolean maps(Checkpoint checkpoint, Slice slice, DType dtype) {
-    return dtype == DType.FLOAT32
-        && slice.pieces().size() == 1
-        && checkpoint.spec(slice.pieces().get(0).tensor()).type() == StoredType.F32
-        && slice.elements() <= Integer.MAX_VALUE / Float.BYTES;
   }
 
   /**
@@ -292,7 +288,7 @@ public final class WeightLoader {
 
   /** The dtype's number in scripts. */
   static int code(DType dtype) {
-    return dtype == DType.FLOAT32 ? 6 : 15;
+    return dtype == DType.FLOAT32 ? FLOAT32 : BFLOAT16;
   }
 
   private static int code(TensorSpec spec) {

@@ -2,6 +2,13 @@ class WeightLoader(Module):
     def empty(self, shape: List[int], dtype: int, like: Tensor) -> Tensor:
         return torch.empty(shape, dtype=dtype, device=like.device)
 
+    def map(self, path: str, numbers: int, dtype: int) -> Tensor:
+        # the pages are private: whoever writes gets a copy of the page, the file stays
+        return torch.from_file(path, False, numbers, dtype=dtype)
+
+    def part(self, file: Tensor, first: int, numbers: int, shape: List[int]) -> Tensor:
+        return file.narrow(0, first, numbers).view(shape)
+
     def write(self, target: Tensor, first: int, raw: Tensor, stored: int) -> Tensor:
         # raw: [n * size] int8, the bytes of n numbers of dtype `stored`; written from number `first`
         x = torch.view_copy(raw, dtype=stored)

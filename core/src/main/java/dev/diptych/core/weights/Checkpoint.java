@@ -9,6 +9,8 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 
 /**
@@ -208,6 +210,30 @@ public final class Checkpoint implements AutoCloseable {
     TensorSpec spec = spec(name);
     long row = rowBytes(spec, firstRow, rows);
     return map(name, firstRow * row, rows * row);
+  }
+
+  /**
+   * Where a tensor lies, for native code that maps the file itself.
+   *
+   * @param file its path
+   * @param fileBytes of the whole file
+   * @param position the first byte of the tensor
+   */
+  public record Place(Path file, long fileBytes, long position) {}
+
+  /**
+   * {@return where a tensor's elements follow each other in row-major order; nothing if they do not}
+   *
+   * @throws CheckpointException if the file was cut or replaced since it was opened
+   */
+  public Optional<Place> place(String name) {
+    TensorSpec spec = spec(name);
+    Stored where = stored.get(name);
+    OptionalLong position = where.file().position(where.spec());
+    return position.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new Place(spec.file(), where.file().unchangedSize(), position.getAsLong()));
   }
 
   private ByteBuffer read(String name, long from, long length) {

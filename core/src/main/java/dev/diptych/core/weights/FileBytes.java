@@ -134,6 +134,26 @@ final class FileBytes implements AutoCloseable {
     }
   }
 
+  /**
+   * Checks that the path still names the file that was opened, as long as it was: for who opens it
+   * again by its name.
+   *
+   * @throws CheckpointException if it was cut or replaced
+   */
+  void requireUnchanged() {
+    try {
+      if (!Objects.equals(key, keyOf(path))) {
+        throw replaced();
+      }
+      long now = Files.size(path);
+      if (now < size) {
+        throw shrank(now);
+      }
+    } catch (IOException e) {
+      throw new CheckpointException("Cannot open " + path + " again: " + e.getMessage(), e);
+    }
+  }
+
   private ByteBuffer mapInterrupted(long position, long length, String what) {
     Thread.interrupted();
     try {
@@ -179,6 +199,10 @@ final class FileBytes implements AutoCloseable {
             + " now: it was cut while in use");
   }
 
+  private CheckpointException replaced() {
+    return new CheckpointException(path + " was replaced while in use; load the model again");
+  }
+
   private synchronized FileChannel channel() throws IOException {
     if (closed) {
       throw new IllegalStateException("The checkpoint " + path + " is closed");
@@ -187,7 +211,7 @@ final class FileBytes implements AutoCloseable {
       FileChannel again = FileChannel.open(path, StandardOpenOption.READ);
       if (again.size() != size || !Objects.equals(key, keyOf(path))) {
         again.close();
-        throw new CheckpointException(path + " was replaced while in use; load the model again");
+        throw replaced();
       }
       channel = again;
     }

@@ -10,6 +10,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 
 /**
  * The safetensors format: a 64-bit header length, a JSON header, the data. All that is accepted is
@@ -215,6 +216,17 @@ final class SafetensorsFile implements TensorFile {
   @Override
   public ByteBuffer map(TensorSpec spec, long from, long length) {
     return file.map(begins.get(spec.name()) + from, length, spec.name());
+  }
+
+  @Override
+  public OptionalLong position(TensorSpec spec) {
+    return OptionalLong.of(begins.get(spec.name()));
+  }
+
+  @Override
+  public long unchangedSize() {
+    file.requireUnchanged();
+    return file.size();
   }
 
   @Override

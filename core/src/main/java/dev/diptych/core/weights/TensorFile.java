@@ -3,6 +3,7 @@ package dev.diptych.core.weights;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.OptionalLong;
 
 /** One file of tensors. Ranges are in bytes of the tensor's data in row-major order. */
 interface TensorFile extends AutoCloseable {
@@ -37,6 +38,12 @@ interface TensorFile extends AutoCloseable {
   void read(TensorSpec spec, long from, ByteBuffer into);
 
   ByteBuffer map(TensorSpec spec, long from, long length);
+
+  /** The first byte of the tensor in the file, if its elements follow each other there. */
+  OptionalLong position(TensorSpec spec);
+
+  /** The bytes of the whole file, which its path still names. */
+  long unchangedSize();
 
   @Override
   void close();

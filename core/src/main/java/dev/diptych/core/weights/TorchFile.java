@@ -10,6 +10,7 @@ import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -159,6 +160,20 @@ final class TorchFile implements TensorFile {
     return gather(entry, tensor, spec.name(), from, length)
         .asReadOnlyBuffer()
         .order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  @Override
+  public OptionalLong position(TensorSpec spec) {
+    StridedTensor tensor = tensors.get(spec.name());
+    return tensor.isContiguous()
+        ? OptionalLong.of(begin(verifiedEntry(spec.name(), tensor.storage()), tensor))
+        : OptionalLong.empty();
+  }
+
+  @Override
+  public long unchangedSize() {
+    file.requireUnchanged();
+    return file.size();
   }
 
   private TorchZip.Entry verifiedEntry(String tensor, StridedTensor.Storage storage) {

@@ -66,6 +66,11 @@ final class ModelOptions {
       description = "Picture coder for a checkpoint without one: a folder or a file of weights.")
   Path imageCoder;
 
+  @Option(
+      names = "--copy-weights",
+      description = "Give weights memory of their own, where files may change or a drive go away.")
+  boolean copyWeights;
+
   private Path folder;
   private long loadMillis;
   private DType loadedDtype;
@@ -132,6 +137,9 @@ final class ModelOptions {
     }
     if (imageCoder != null) {
       options = options.withImageCoder(imageCoder);
+    }
+    if (copyWeights) {
+      options = options.withCopiedWeights();
     }
     long begin = System.nanoTime();
     UnifiedModel loaded = Diptych.load(folder(), options);

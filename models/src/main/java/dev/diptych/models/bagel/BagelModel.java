@@ -100,7 +100,7 @@ public final class BagelModel implements UnifiedModel {
             + LatentCoder.bytes(checkpoint, BagelFiles.VAE, config.vae());
     this.weightBytes =
         BagelWeights.decoder(config).rope().require(name, dtype, weightsAlone, options.memoryLimit());
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(
             BagelTransformer.load(

@@ -92,7 +92,7 @@ public final class ChameleonModel implements UnifiedModel {
             + ChameleonCoder.bytes(vq, config.targetSize().isPresent() ? Integer.MAX_VALUE : 1);
     this.weightBytes =
         config.transformer().rope().require(name, dtype, weightsAlone, options.memoryLimit());
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(
             DiscreteTransformer.load(

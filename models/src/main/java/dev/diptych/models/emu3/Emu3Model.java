@@ -107,7 +107,7 @@ public final class Emu3Model implements UnifiedModel {
             + Emu3Coder.bytes(config.vq());
     this.weightBytes =
         config.transformer().rope().require(name, dtype, weightsAlone, options.memoryLimit());
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(
             DiscreteTransformer.load(

@@ -109,7 +109,7 @@ public final class JanusModel implements UnifiedModel {
         WeightLoader.bytes(slices, dtype, JanusTransformer::quantises) + decoderBytes();
     this.weightBytes =
         config.text().rope().require(name, dtype, weightsAlone, options.memoryLimit());
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(JanusTransformer.load(config, dtype, device, checkpoint, slices));
     this.pictures = scope.add(new PictureMemory(transformer, options.pictureMemory()));

@@ -120,7 +120,7 @@ public final class JanusFlowModel implements UnifiedModel {
                     d.coder(
                         options.imageDecoder(),
                         LatentCoder.tiling(d.config(), options.memoryLimit(), held))));
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(
             DenoisingTransformer.load(

@@ -84,7 +84,7 @@ public final class MonoFormerModel implements UnifiedModel {
     RopeTable rope = config.decoder().rope();
     this.coder = scope.add(MonoFormerCoder.open(files, options, own + rope.bytes(dtype)));
     this.weightBytes = rope.require(name, dtype, own + coder.bytes(), options.memoryLimit());
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     int eos = tokenizer.controlId("</s>");
     this.transformer =
         scope.add(

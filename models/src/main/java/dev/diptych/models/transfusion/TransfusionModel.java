@@ -113,7 +113,7 @@ public final class TransfusionModel implements UnifiedModel {
                 VaeImageDecoder.Rounding.NEAREST,
                 options.imageDecoder(),
                 LatentCoder.tiling(files.vae(), options.memoryLimit(), weightBytes)));
-    TorchDevice device = scope.add(TorchDevice.open(options.device()));
+    TorchDevice device = scope.add(TorchDevice.open(options));
     this.transformer =
         scope.add(
             DenoisingTransformer.load(
