@@ -53,9 +53,7 @@ public record GenerationRequest(
   /** {@return the modalities among the parts} */
   public Set<Modality> reads() {
     EnumSet<Modality> reads = EnumSet.noneOf(Modality.class);
-    for (Part part : parts) {
-      reads.add(part instanceof Part.Text ? Modality.TEXT : Modality.IMAGE);
-    }
+    parts.forEach(part -> reads.add(part.modality()));
     return reads;
   }
 

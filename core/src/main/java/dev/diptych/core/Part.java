@@ -28,6 +28,11 @@ public sealed interface Part {
     }
   }
 
+  /** {@return what it is} */
+  default Modality modality() {
+    return this instanceof Text ? Modality.TEXT : Modality.IMAGE;
+  }
+
   /** {@return a part of text} */
   static Part of(String text) {
     return new Text(text);

@@ -1,6 +1,8 @@
 package dev.diptych.core;
 
+import java.util.EnumSet;
 import java.util.Objects;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.locks.ReentrantLock;
@@ -17,6 +19,8 @@ public abstract class Session implements AutoCloseable {
   private final UnifiedModel model;
   private final Lifetime modelLifetime;
   private final ReentrantLock busy = new ReentrantLock();
+  // What was said, shown and drawn in the turns that were answered.
+  private final Set<Modality> conversation = EnumSet.noneOf(Modality.class);
   private boolean closed;
 
   /**
@@ -56,7 +60,9 @@ public abstract class Session implements AutoCloseable {
       }
       try (Lifetime.Lease lease = modelLifetime.enter()) {
         model.capabilities().require(request.reads(), request.output());
-        GenerationOptions defaults = model.defaults(request.reads(), request.output());
+        Set<Modality> heard = EnumSet.copyOf(request.reads());
+        heard.addAll(conversation);
+        GenerationOptions defaults = model.defaults(heard, request.output());
         request.options().requireHeeded(defaults);
         GenerationOptions options = request.options().orElse(defaults);
         requireOnePicture(request, options);
@@ -65,7 +71,10 @@ public abstract class Session implements AutoCloseable {
         }
         GenerationRun run = new GenerationRun(request, options, modelLifetime, cancellation);
         run.step();
-        return run(run);
+        GenerationResult result = run(run);
+        conversation.addAll(heard);
+        result.parts().forEach(part -> conversation.add(part.modality()));
+        return result;
       }
     } finally {
       busy.unlock();

@@ -26,7 +26,8 @@ public interface UnifiedModel extends AutoCloseable {
    * {@return the options that a request gets where it leaves them open} For models that draw from
    * words otherwise than from pictures.
    *
-   * @param reads the modalities among the request's parts
+   * @param reads the modalities of the conversation: of the request's parts and of the turns before
+   *     it, what the model said and drew among them
    */
   default GenerationOptions defaults(Set<Modality> reads, Output output) {
     return defaults(output);

@@ -76,14 +76,6 @@ class BagelSessionTest extends ModelContract {
         greedy ? WORDS : WORDS.toBuilder().greedy(false).temperature(100).seed(8).build();
     Image coffee = Photographs.read("coffee");
     List<Part> said = new ArrayList<>();
-    // Options of one kind, whatever a turn reads: those of a new conversation hang on its parts.
-    GenerationOptions drawing =
-        DRAWING.toBuilder()
-            .imageGuidanceScale(2)
-            .guidanceScale(3)
-            .guidanceInterval(0, 1)
-            .guidanceRenorm(GuidanceRenorm.Kind.CHANNEL, 0)
-            .build();
     try (Session session = model.newSession()) {
       List<List<Part>> turns =
           List.of(
@@ -94,7 +86,7 @@ class BagelSessionTest extends ModelContract {
               List.of(Part.of("are they alike?")));
       for (int i = 0; i < turns.size(); i++) {
         Output output = i % 2 == 0 ? Output.TEXT : Output.IMAGE;
-        GenerationOptions options = i % 2 == 0 ? saying : drawing;
+        GenerationOptions options = i % 2 == 0 ? saying : DRAWING;
         said.addAll(turns.get(i));
 
         GenerationResult result =
@@ -103,6 +95,10 @@ class BagelSessionTest extends ModelContract {
         GenerationResult expected = alone(output, options, said);
         assertThat(result.tokenIds()).as("turn %d", i).isEqualTo(expected.tokenIds());
         assertThat(result.parts()).as("turn %d", i).isEqualTo(expected.parts());
+        // Defaults hang on what the conversation holds, and not on this turn alone.
+        assertThat(result.options().toBuilder().seed(0).build())
+            .as("turn %d", i)
+            .isEqualTo(expected.options().toBuilder().seed(0).build());
         said.addAll(result.parts());
       }
     }

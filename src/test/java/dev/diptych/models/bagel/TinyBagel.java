@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
+import dev.diptych.core.FinishReason;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
@@ -129,7 +130,16 @@ final class TinyBagel {
           @Override
           protected GenerationResult run(GenerationRun run) {
             work.accept(run);
-            return null;
+            return new GenerationResult(
+                List.of(),
+                List.of(),
+                List.of(),
+                List.of(),
+                FinishReason.STOP,
+                1,
+                run.options(),
+                "test",
+                run.timings());
           }
 
           @Override
