@@ -168,6 +168,7 @@ class GenerationOptionsTest {
         wrong(b -> b.timestepShift(2), "timestepShift"),
         wrong(b -> b.guidanceInterval(0, 1), "guidanceInterval"),
         wrong(b -> b.guidanceRenorm(GuidanceRenorm.Kind.GLOBAL, 0), "guidanceRenorm"),
+        wrong(b -> b.imageGuidanceScale(1), "imageGuidanceScale"),
         wrong(b -> b.think(true), "think"));
   }
 
@@ -177,15 +178,51 @@ class GenerationOptionsTest {
       UnaryOperator<GenerationOptions.Builder> set, String name) {
     GenerationOptions asked = set.apply(GenerationOptions.builder()).build();
 
-    assertThatThrownBy(() -> asked.requireHeeded(GenerationOptions.DEFAULT))
+    assertThatThrownBy(() -> asked.requireHeeded(GenerationOptions.DEFAULT, Output.IMAGE))
         .isInstanceOf(UnsupportedRequestException.class)
         .hasMessageStartingWith("This model has no " + name + " for such an answer");
-    asked.requireHeeded(denoising().build());
+    asked.requireHeeded(denoising().imageGuidanceScale(2).build(), Output.IMAGE);
+  }
+
+  static Stream<Arguments> sampled() {
+    return Stream.of(
+        wrong(b -> b.temperature(0.5), "temperature"),
+        wrong(b -> b.greedy(true), "greedy"),
+        wrong(b -> b.topK(5), "topK"),
+        wrong(b -> b.topP(0.5), "topP"),
+        wrong(b -> b.repetitionPenalty(1.1), "repetitionPenalty"),
+        wrong(b -> b.imageTemperature(0.5), "imageTemperature"));
+  }
+
+  /** Tokens that there are may be sampled; a picture that is denoised has none. */
+  @ParameterizedTest
+  @MethodSource("sampled")
+  void refusesToSampleTokensThatADenoisedPictureDoesNotHave(
+      UnaryOperator<GenerationOptions.Builder> set, String name) {
+    GenerationOptions asked = set.apply(GenerationOptions.builder()).build();
+    GenerationOptions thinking = asked.toBuilder().think(true).build();
+    boolean words = !name.equals("imageTemperature");
+
+    assertThatThrownBy(() -> asked.requireHeeded(denoising().build(), Output.IMAGE))
+        .isInstanceOf(UnsupportedRequestException.class)
+        .hasMessageContaining("denoises its pictures, and " + name + " is for tokens")
+        .hasMessageContaining("remedy   leave it out");
+    asked.requireHeeded(GenerationOptions.DEFAULT, Output.IMAGE);
+    asked.requireHeeded(GenerationOptions.DEFAULT, Output.TEXT);
+    if (words) {
+      thinking.requireHeeded(denoising().build(), Output.IMAGE);
+      asked.requireHeeded(denoising().build(), Output.INTERLEAVED);
+      // As the model has it, it is never refused: whoever fills in defaults may send them on.
+      asked.requireHeeded(asked.orElse(denoising().build()), Output.IMAGE);
+    }
+    GenerationOptions.builder().maxTokens(4).build()
+        .requireHeeded(denoising().build(), Output.IMAGE);
   }
 
   @Test
   void anyModelCanAnswerWithoutThinking() {
-    GenerationOptions.builder().think(false).build().requireHeeded(GenerationOptions.DEFAULT);
+    GenerationOptions.builder().think(false).build()
+        .requireHeeded(GenerationOptions.DEFAULT, Output.TEXT);
   }
 
   private static GenerationOptions.Builder denoising() {

@@ -322,13 +322,13 @@ public abstract class ModelContract extends ProbeContract {
   void sixteenThreadsGetWhatOneThreadGets() throws Exception {
     List<GenerationRequest> requests = new ArrayList<>();
     for (int i = 0; i < 16; i++) {
-      GenerationOptions options =
-          GenerationOptions.builder().temperature(1).maxTokens(12).seed(i % 5).build();
+      GenerationOptions.Builder options = GenerationOptions.builder().maxTokens(12).seed(i % 5);
+      boolean draws = i % 2 == 0;
       requests.add(
           GenerationRequest.builder()
               .text("draw or say " + i % 3)
-              .output(i % 2 == 0 ? Output.IMAGE : Output.TEXT)
-              .options(options)
+              .output(draws ? Output.IMAGE : Output.TEXT)
+              .options((draws ? options : options.temperature(1)).build())
               .build());
     }
     List<GenerationResult> alone = requests.stream().map(model::generate).toList();
@@ -460,6 +460,55 @@ public abstract class ModelContract extends ProbeContract {
           .isInstanceOf(UnsupportedRequestException.class)
           .hasMessageContaining("inferenceSteps");
       assertThat(steps[0]).isZero();
+    }
+  }
+
+  @Test
+  void optionsOfTokensAreHeededByPicturesOfTokensAndRefusedByOthers() {
+    for (GenerationOptions.Builder options :
+        List.of(
+            GenerationOptions.builder().temperature(0.77),
+            GenerationOptions.builder().topK(3),
+            GenerationOptions.builder().topP(0.77))) {
+      GenerationRequest draw =
+          GenerationRequest.builder()
+              .text("a circle")
+              .output(Output.IMAGE)
+              .options(options.build())
+              .build();
+      if (model.defaults(Output.IMAGE).inferenceSteps().isPresent()) {
+        assertThatThrownBy(() -> model.generate(draw))
+            .isInstanceOf(UnsupportedRequestException.class)
+            .hasMessageContaining("is for tokens");
+      } else {
+        assertThat(model.generate(draw).images()).hasSize(1);
+      }
+    }
+    // Whoever fills in the model's own defaults asks for nothing else.
+    GenerationRequest filled =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(model.defaults(Output.IMAGE))
+            .build();
+    assertThat(model.generate(filled).images()).hasSize(1);
+  }
+
+  @Test
+  void guidanceByPicturesIsHeededOrRefused() {
+    GenerationRequest draw =
+        GenerationRequest.builder()
+            .text("a circle")
+            .output(Output.IMAGE)
+            .options(GenerationOptions.builder().imageGuidanceScale(2).build())
+            .build();
+
+    if (model.defaults(Output.IMAGE).imageGuidanceScale().isPresent()) {
+      assertThat(model.generate(draw).images()).hasSize(1);
+    } else {
+      assertThatThrownBy(() -> model.generate(draw))
+          .isInstanceOf(UnsupportedRequestException.class)
+          .hasMessageContaining("imageGuidanceScale");
     }
   }
 

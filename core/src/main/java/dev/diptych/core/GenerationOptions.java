@@ -1,6 +1,7 @@
 package dev.diptych.core;
 
 import com.google.gson.JsonObject;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
@@ -9,6 +10,12 @@ import java.util.OptionalLong;
 /**
  * How an answer is drawn from the model's distribution. What is empty is filled in by the model
  * ({@link UnifiedModel#defaults}); an empty seed is drawn at random and told in the result.
+ *
+ * <p>What a request sets and its answer would not heed is refused with an {@link
+ * UnsupportedRequestException}: options of denoising, imageGuidanceScale and think where the model has
+ * none, and what samples tokens (temperature, topK, topP, repetitionPenalty, greedy, imageTemperature)
+ * where the answer is a picture that is denoised and nothing is said before it. What is as the model's
+ * defaults have it is never refused, nor are maxTokens and pictures, which are upper bounds.
  *
  * @param maxTokens most text tokens of an answer, 1 to 1,000,000
  * @param temperature divisor of the logits, 0 to 100; 0 means greedy
@@ -56,6 +63,11 @@ public record GenerationOptions(
     OptionalInt imageWidth,
     OptionalInt imageHeight,
     OptionalLong seed) {
+
+  private static final Map<String, String> HEEDING =
+      Map.of(
+          "think", "can think",
+          "imageGuidanceScale", "tells words and pictures apart in its guidance");
 
   /** Everything left to the model. */
   public static final GenerationOptions DEFAULT = builder().build();
@@ -160,19 +172,44 @@ public record GenerationOptions(
   }
 
   /**
-   * Refuses what a model would not heed of the options of denoising: its defaults name all that it
-   * heeds. Other options are of all models, or are heeded as far as a model can.
+   * Refuses what an answer would not heed. Of the options of denoising and of guidance by pictures the
+   * model's defaults name all that it heeds, and where they name steps its pictures are denoised: no
+   * token of those is sampled. Other options are of all models, or are heeded as far as a model can.
    *
-   * @throws UnsupportedRequestException if one is set that the defaults leave open
+   * @throws UnsupportedRequestException if one is set that counts for nothing
    */
-  void requireHeeded(GenerationOptions defaults) {
+  void requireHeeded(GenerationOptions defaults, Output output) {
     requireHeeded("inferenceSteps", inferenceSteps.isPresent(), defaults.inferenceSteps.isPresent());
     requireHeeded("timestepShift", timestepShift.isPresent(), defaults.timestepShift.isPresent());
     requireHeeded(
         "guidanceInterval", guidanceInterval.isPresent(), defaults.guidanceInterval.isPresent());
     requireHeeded("guidanceRenorm", guidanceRenorm.isPresent(), defaults.guidanceRenorm.isPresent());
+    requireHeeded(
+        "imageGuidanceScale",
+        imageGuidanceScale.isPresent(),
+        defaults.imageGuidanceScale.isPresent());
     // Not to think is within every model's power.
     requireHeeded("think", think.orElse(false), defaults.think.isPresent());
+    if (defaults.inferenceSteps.isPresent()) {
+      requireSampled("imageTemperature", imageTemperature.isPresent(), false);
+      if (output == Output.IMAGE && !think.or(() -> defaults.think).orElse(false)) {
+        requireSampled("temperature", temperature.isPresent(), temperature.equals(defaults.temperature));
+        requireSampled("topK", topK.isPresent(), topK.equals(defaults.topK));
+        requireSampled("topP", topP.isPresent(), topP.equals(defaults.topP));
+        requireSampled("repetitionPenalty", repetitionPenalty.isPresent(), repetitionPenalty.equals(defaults.repetitionPenalty));
+        requireSampled("greedy", greedy.isPresent(), greedy.equals(defaults.greedy));
+      }
+    }
+  }
+
+  private static void requireSampled(String name, boolean set, boolean asDefault) {
+    if (set && !asDefault) {
+      throw new UnsupportedRequestException(
+          "This model denoises its pictures, and "
+              + name
+              + " is for tokens, of which such an answer has none to sample\n  expected it left open\n"
+              + "  found    a value\n  remedy   leave it out");
+    }
   }
 
   private static void requireHeeded(String name, boolean set, boolean heeded) {
@@ -182,7 +219,7 @@ public record GenerationOptions(
               + name
               + " for such an answer\n  expected it left open\n  found    a value\n  remedy   leave"
               + " it out, or ask a model that "
-              + (name.equals("think") ? "can think" : "denoises its pictures so"));
+              + HEEDING.getOrDefault(name, "denoises its pictures so"));
     }
   }
 

@@ -63,7 +63,7 @@ public abstract class Session implements AutoCloseable {
         Set<Modality> heard = EnumSet.copyOf(request.reads());
         heard.addAll(conversation);
         GenerationOptions defaults = model.defaults(heard, request.output());
-        request.options().requireHeeded(defaults);
+        request.options().requireHeeded(defaults, request.output());
         GenerationOptions options = request.options().orElse(defaults);
         requireOnePicture(request, options);
         if (options.seed().isEmpty()) {

@@ -94,6 +94,24 @@ class DenoisingCommandsTest {
     assertThat(renormalised.stderr()).contains("no --renorm", "found    --renorm global,0.0");
   }
 
+  /** A temperature on a chat's command line is for what it says; on a drawing's it is a mistake. */
+  @Test
+  void aTemperatureIsForWordsAlone() {
+    Cli draw =
+        Cli.run(
+            "draw", "a", "-o", folder.resolve("p.png"), "--model", DDPM, "--temperature", 0.5);
+    Cli chat =
+        Cli.typed(
+            "hello\n/draw a\n",
+            "chat", "--model", DDPM, "--temperature", 0.5, "--top-k", 5, "--steps", 2,
+            "--max-tokens", 3, "--drawings", folder);
+
+    assertThat(draw.exitCode()).isEqualTo(1);
+    assertThat(draw.stderr()).contains("temperature is for tokens", "remedy   leave it out");
+    assertThat(chat.exitCode()).as(chat.stderr()).isZero();
+    assertThat(folder.resolve("drawing-1.png")).exists();
+  }
+
   @Test
   void bagelHeedsEveryOptionOfDenoising() {
     Path target = folder.resolve("p.png");

@@ -74,7 +74,7 @@ final class ChatCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    options(Output.INTERLEAVED);
+    options(Output.INTERLEAVED, true);
     BufferedReader in = new BufferedReader(new InputStreamReader(console.in(), console.charset()));
     int exitCode = 0;
     try (UnifiedModel loaded = model.load()) {
@@ -129,8 +129,13 @@ final class ChatCommand implements Callable<Integer> {
   }
 
   /** What was chosen on the command line and concerns this output. */
-  private GenerationOptions options(Output output) {
+  private GenerationOptions options(UnifiedModel loaded, Output output) {
+    return options(output, sampling.samples(loaded, output));
+  }
+
+  private GenerationOptions options(Output output, boolean samples) {
     return sampling.options(
+        samples,
         builder -> {
           if (output != Output.IMAGE) {
             text.fill(builder);
@@ -149,7 +154,7 @@ final class ChatCommand implements Callable<Integer> {
       drawn.require(loaded, output);
     }
     GenerationRequest.Builder request =
-        GenerationRequest.builder().output(output).options(options(output));
+        GenerationRequest.builder().output(output).options(options(loaded, output));
     images.forEach(request::image);
     sampling.limit(request);
     return request.text(words);
@@ -157,7 +162,7 @@ final class ChatCommand implements Callable<Integer> {
 
   private void answer(UnifiedModel loaded, Session session, String line) {
     GenerationRequest.Builder request = request(loaded, Output.TEXT, shown, line);
-    int most = options(Output.TEXT).orElse(loaded.defaults(Output.TEXT)).maxTokens().orElse(512);
+    int most = options(loaded, Output.TEXT).orElse(loaded.defaults(Output.TEXT)).maxTokens().orElse(512);
     GenerationResult result;
     try (Interrupt interrupt = new Interrupt();
         TextAnswer answer = new TextAnswer(console, report, most)) {
@@ -177,7 +182,7 @@ final class ChatCommand implements Callable<Integer> {
     GenerationRequest.Builder request =
         request(loaded, Output.IMAGE, looks ? shown : List.of(), prompt);
     int pictures =
-        options(Output.IMAGE).orElse(loaded.defaults(Output.IMAGE)).pictures().orElse(1);
+        options(loaded, Output.IMAGE).orElse(loaded.defaults(Output.IMAGE)).pictures().orElse(1);
     List<Path> targets = Pictures.targets(free("drawing", ".png"), pictures);
     targets.forEach(Pictures::requireWritable);
     GenerationResult result;

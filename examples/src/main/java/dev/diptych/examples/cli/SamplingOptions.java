@@ -277,12 +277,25 @@ final class SamplingOptions {
    * @throws ParameterException if a value, or the deadline, is outside its range
    */
   GenerationOptions options(Consumer<GenerationOptions.Builder> more) {
+    return options(true, more);
+  }
+
+  /**
+   * Collects the options of one of several outputs.
+   *
+   * @param samples whether those of tokens are of this output
+   * @param more the options of text or pictures
+   * @throws ParameterException if a value, or the deadline, is outside its range
+   */
+  GenerationOptions options(boolean samples, Consumer<GenerationOptions.Builder> more) {
     GenerationOptions.Builder builder = GenerationOptions.builder();
     set(seed, builder::seed);
-    set(temperature, builder::temperature);
-    set(topK, builder::topK);
-    set(topP, builder::topP);
-    set(greedy, builder::greedy);
+    if (samples) {
+      set(temperature, builder::temperature);
+      set(topK, builder::topK);
+      set(topP, builder::topP);
+      set(greedy, builder::greedy);
+    }
     set(think, builder::think);
     if (deadline != null && !(deadline > 0 && deadline <= 1e9)) {
       throw new ParameterException(
@@ -294,6 +307,13 @@ final class SamplingOptions {
     } catch (InvalidRequestException e) {
       throw new ParameterException(spec.commandLine(), e.getMessage());
     }
+  }
+
+  /** {@return whether tokens are sampled for such an answer: not for a picture that is denoised} */
+  boolean samples(UnifiedModel loaded, Output output) {
+    GenerationOptions defaults = loaded.defaults(output);
+    boolean thinks = think == null ? defaults.think().orElse(false) : think;
+    return output != Output.IMAGE || defaults.inferenceSteps().isEmpty() || thinks;
   }
 
   /**
