@@ -34,8 +34,7 @@ public interface Probe {
    * @param step from 0
    * @param said [C * y * x] float32, what the model said of the noise in the scheduler's own terms
    *     (velocity, noise), guided, found from what the step made of it: so with what the scheduler
-   *     clips, and with what a model that tells the variance too makes of the noise it adds. The
-   *     probe's to keep
+   *     clips. The probe's to keep
    * @param latents [C * y * x] float32, what the step made of the picture; the probe's to keep
    * @return what the next step begins with, of the same length
    */

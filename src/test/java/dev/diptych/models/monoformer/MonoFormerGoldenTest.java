@@ -10,6 +10,7 @@ import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
 import dev.diptych.core.GenerationRun;
 import dev.diptych.core.Image;
+import dev.diptych.core.NormalNoise;
 import dev.diptych.core.Output;
 import dev.diptych.core.Part;
 import dev.diptych.core.Session;
@@ -177,6 +178,50 @@ class MonoFormerGoldenTest {
   private static int[] prompt(MonoFormerModel model) {
     String label = Golden.facts("monoformer").get("label").getAsString();
     return model.prompt().drawing(List.of(Part.of(label)));
+  }
+
+  /**
+   * What a preview shows is what the model's epsilon leaves of the noisy latents, although the model
+   * says the variance of what is added too.
+   */
+  @Test
+  void previewsAreOfThePictureThatTheModelSeesInTheNoise() {
+    try (MonoFormerModel model = MonoFormerFolder.load("published")) {
+      NormalNoise noise = new NormalNoise(3);
+      List<float[]> noisy = new ArrayList<>(List.of(noise.draw(0, 0, LATENTS)));
+      List<float[]> seen = new ArrayList<>();
+      running(
+          model,
+          (session, run) ->
+              session.latents(
+                  run,
+                  prompt(model),
+                  noise::draw,
+                  (done, latents) -> {
+                    noisy.add(latents.get());
+                    seen.add(latents.seen());
+                  }));
+      List<NoiseTable.Step> steps = model.table(model.defaults(Output.IMAGE)).steps();
+      assertThat(seen).hasSameSizeAs(steps);
+      opened(
+          model,
+          batch -> {
+            for (int i = 0; i < steps.size(); i++) {
+              float[] x = noisy.get(i);
+              float[] row = steps.get(i).row();
+              float[] said = model.network().guided(x, ONE, steps.get(i).time(), batch, 4);
+              double error = 0;
+              double size = 0;
+              for (int j = 0; j < LATENTS; j++) {
+                double picture = row[0] * (double) x[j] + row[1] * (double) said[j];
+                error += Math.pow(seen.get(i)[j] - picture, 2);
+                size += Math.pow(picture, 2);
+              }
+              // Undoing the step multiplies its rounding where it moves the latents little.
+              assertThat(Math.sqrt(error / size)).as("step %d", i).isLessThan(1e-3);
+            }
+          });
+    }
   }
 
   /** Reads the prompt and the empty one, and gives where a picture stands behind them. */

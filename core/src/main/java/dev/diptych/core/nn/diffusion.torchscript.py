@@ -40,10 +40,14 @@ def step(x: Tensor, output: Tensor, noise: Tensor, row: Tensor) -> Tensor:
     return row[3] * picture + row[4] * x + row[5] * output + row[6] * noise
 
 
-def learned_step(x: Tensor, output: Tensor, variance: Tensor, noise: Tensor, row: Tensor) -> Tensor:
-    # as step; variance: [...] float32 in [-1, 1], between the least and the largest of the row
-    share = (variance + 1) / 2
-    # A step that adds no noise has no variance to tell, whatever the bounds are.
-    added = torch.exp((share * row[8] + (1 - share) * row[7]) / 2) * (row[6] > 0)
+def learned_step(x: Tensor, output: Tensor, variance: Tensor, noise: Tensor, noisy: bool,
+        row: Tensor) -> Tensor:
+    # as step; variance: [...] float32 in [-1, 1], between the least and the largest of the row. What is
+    # left in `noise` is what step would have had to be given, so that both steps can be undone alike
+    if noisy:
+        share = (variance + 1) / 2
+        noise.mul_(torch.exp((share * row[8] + (1 - share) * row[7]) / 2) / row[6])
     picture = torch.minimum(torch.maximum(row[0] * x + row[1] * output, -row[2]), row[2])
-    return row[3] * picture + row[4] * x + row[5] * output + added * noise
+    y = row[3] * picture + row[4] * x + row[5] * output
+    # A step that adds no noise has no variance to tell, whatever the bounds are.
+    return y + row[6] * noise if noisy else y

@@ -50,7 +50,7 @@ final class MonoFormerNetwork implements AutoCloseable {
    * Takes a step of denoising.
    *
    * @param latents [N, C, y, x] float32
-   * @param noise [N, C, y, x] float32
+   * @param noise [N, C, y, x] float32; a noisy step leaves in it what was added by the row's measure
    * @param batch of the prompt, and of the empty prompt where there is guidance
    * @return [N, C, y, x] float32, less noisy
    */
@@ -60,6 +60,7 @@ final class MonoFormerNetwork implements AutoCloseable {
           "step",
           latents,
           noise,
+          call.add(device.of(step.noisy())),
           call.add(device.floats(step.row(), step.row().length)),
           call.add(device.of(step.time())),
           call.add(device.of(guidance)),

@@ -69,12 +69,14 @@ class MonoFormerNetwork(Module):
         three = uncond[:, :3] + guidance * (cond[:, :3] - uncond[:, :3])
         return torch.cat([three, cond[:, 3:]], 1)
 
-    def step(self, x: Tensor, noise: Tensor, row: Tensor, time: float, guidance: float, patch: int,
-            caches: List[List[Tensor]], span: Tuple[List[int], Tensor, List[int], List[int]],
-            shape: Tuple[int, float], w: Dict[str, Tensor]) -> Tensor:
-        # x, noise: [N, C, Y, X] float32 -> [N, C, Y, X] float32, less noisy
+    def step(self, x: Tensor, noise: Tensor, noisy: bool, row: Tensor, time: float, guidance: float,
+            patch: int, caches: List[List[Tensor]], span: Tuple[List[int], Tensor, List[int],
+            List[int]], shape: Tuple[int, float], w: Dict[str, Tensor]) -> Tensor:
+        # x, noise: [N, C, Y, X] float32 -> [N, C, Y, X] float32, less noisy; noise as learned_step
+        # leaves it
         output = self.outputs(x, time, patch, caches, span, shape, w)
         if len(caches) == 2:
             output = self.guided(output, guidance)
         epsilon, variance = output.chunk(2, 1)
-        return __torch__.core.nn.diffusion.learned_step(x, epsilon, variance, noise, row)
+        return __torch__.core.nn.diffusion.learned_step(x, epsilon, variance, noise, noisy,
+                row)

@@ -19,7 +19,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.Supplier;
 
 /** Draws: every request by itself, for the model was trained on one sentence and one picture. */
 final class MonoFormerSession extends Session {
@@ -128,11 +127,11 @@ final class MonoFormerSession extends Session {
   }
 
   private void tell(
-      GenerationRun run, int done, int steps, int pictures, Supplier<float[]> latents) {
+      GenerationRun run, int done, int steps, int pictures, Denoiser.Latents latents) {
     run.token();
     run.listener().onImageProgress(done, steps);
     if (done < steps && run.previewDue()) {
-      float[] all = latents.get();
+      float[] all = latents.seen();
       int size = all.length / pictures;
       for (int n = 0; n < pictures; n++) {
         float[] one = Arrays.copyOfRange(all, n * size, (n + 1) * size);
