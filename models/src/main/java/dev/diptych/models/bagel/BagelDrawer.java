@@ -87,30 +87,50 @@ final class BagelDrawer {
     return SpanLayout.framed(rows * columns);
   }
 
-  /**
-   * Refuses a drawing that memory does not hold, before anything is read.
-   *
-   * @param full rows of the context with everything
-   * @param before rows of that without the last words
-   * @param blind rows of that without pictures
-   */
-  void requireMemory(int full, int before, int blind) {
+  /** Refuses a drawing that memory does not hold, before anything is read; see {@link #bytes}. */
+  void requireMemory(Context full, int before, Context blind, int heard, int thoughts) {
     // Known before a picture is begun, although its pixels come last.
     model.requireMemory("the picture decoder's features", model.leastDecoding(rows, columns));
+    model.requireMemory(
+        "the cache of " + pictures + " pictures", bytes(full, before, blind, heard, thoughts));
+  }
+
+  /**
+   * {@return bytes that a drawing takes beside the caches that are open} Of every context that it reads
+   * the room for a picture, a row more for each of several pictures, what one step computes with, and
+   * the latents.
+   *
+   * @param full the context with everything but the thoughts
+   * @param before rows of it without the last words
+   * @param blind the words alone; null if there is no picture among them
+   * @param heard rows of the full context
+   * @param thoughts most rows that are said behind it before the picture
+   */
+  long bytes(Context full, int before, Context blind, int heard, int thoughts) {
     DenoisingTransformer decoder = model.transformer().decoder();
     int room = layout().rows();
-    long contexts = 1;
-    long bytes = decoder.cacheBytes(pictures, (long) full + room);
-    if (byWords) {
-      contexts++;
-      bytes += decoder.cacheBytes(pictures, (long) before + room);
+    List<Integer> lengths = new ArrayList<>(List.of(full.length() + thoughts + room));
+    long bytes = full.growth(lengths.get(0));
+    if (byWords && before < full.length() + thoughts) {
+      lengths.add(before + room);
+      bytes += decoder.cacheBytes(1, before + room);
     }
-    if (byPictures) {
-      contexts++;
-      bytes += decoder.cacheBytes(pictures, (long) blind + room);
+    if (byPictures && blind != null) {
+      lengths.add(blind.length() + room);
+      bytes += blind.growth(blind.length() + room);
+    } else if (byPictures && thoughts > 0) {
+      lengths.add(heard + room);
+      bytes += decoder.cacheBytes(1, heard + room);
     }
-    bytes += model.workBytes(contexts * pictures * room);
-    model.requireMemory("the cache of " + pictures + " pictures", bytes);
+    for (int length : lengths) {
+      bytes += denoiser.manyBytes(length, pictures);
+    }
+    long together = (long) lengths.size() * pictures * room;
+    return bytes + model.workBytes(together) + Denoiser.latentBytes(pictures, sides());
+  }
+
+  private int[] sides() {
+    return new int[] {rows, columns, config.latentWidth()};
   }
 
   /**
@@ -144,7 +164,7 @@ final class BagelDrawer {
           noise,
           0,
           pictures,
-          new int[] {rows, columns, config.latentWidth()},
+          sides(),
           (x, added, index) -> steps.take(x, index),
           this::tell);
     }

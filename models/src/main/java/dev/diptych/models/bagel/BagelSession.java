@@ -192,13 +192,16 @@ final class BagelSession extends Session {
     words.take(run, conversation);
     boolean pictures =
         conversation.stream().anyMatch(Entry.Picture.class::isInstance);
-    drawer.requireMemory(
-        context.length(), before, pictures ? words.context().length() : heard);
+    Context blind = pictures ? words.context() : null;
+    int room = limit() - context.length() - needed;
+    int thoughts = thinks ? 2 + Math.min(room, options.maxTokens().orElse(room)) : 0;
+    drawer.requireMemory(context, before, blind, heard, thoughts);
+    context.reserve(context.length() + thoughts + drawer.layout().rows());
     Answer answer = new Answer(run, model.tokenizer());
     if (thinks) {
-      say(run, drawing, answer, turn, limit() - context.length() - needed);
+      say(run, drawing, answer, turn, room);
     }
-    float[][] cells = drawer.draw(context, before, pictures ? words.context() : null, heard);
+    float[][] cells = drawer.draw(context, before, blind, heard);
     List<Image> drawn = drawer.develop(cells, answer);
     conversation.add(new Entry.Picture(model.imageProcessor().fit(drawn.get(0))));
     return answer.result(read, FinishReason.STOP, model.name());

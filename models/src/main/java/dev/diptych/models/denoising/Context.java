@@ -158,7 +158,12 @@ public final class Context implements AutoCloseable {
   public long growth(int capacity) {
     return cache != null && cache.capacity() >= capacity
         ? 0
-        : transformer.cacheBytes(1, Math.min(limit, capacity + GROWTH));
+        : transformer.cacheBytes(1, grown(capacity));
+  }
+
+  private int grown(int capacity) {
+    int grown = cache == null ? capacity : Math.max(capacity, cache.capacity() + GROWTH);
+    return Math.min(limit, grown);
   }
 
   /**
@@ -171,8 +176,7 @@ public final class Context implements AutoCloseable {
     if (cache != null && cache.capacity() >= capacity) {
       return;
     }
-    int grown = cache == null ? capacity : Math.max(capacity, cache.capacity() + GROWTH);
-    grown = Math.min(limit, grown);
+    int grown = grown(capacity);
     requireMemory.accept(transformer.cacheBytes(1, grown));
     DenoisingTransformer.Cache larger = transformer.newCache(1, grown);
     if (cache != null) {

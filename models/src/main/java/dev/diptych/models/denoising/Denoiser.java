@@ -55,7 +55,8 @@ public final class Denoiser {
      * Takes a step.
      *
      * @param latents [N, C, y, x] float32
-     * @param noise [N, C, y, x] float32, not read where the step adds none
+     * @param noise [N, C, y, x] float32, not read where the step adds none; who weighs it otherwise
+     *     than the step's row says leaves in it what the row would have had to weigh, for previews
      * @param index which step of the table
      * @return [N, C, y, x] float32, less noisy
      */
@@ -145,15 +146,37 @@ public final class Denoiser {
     }
   }
 
-  /** {@return bytes of caches that {@link #open} takes beside what is there} */
-  public long bytes(List<Context> contexts, SpanLayout layout, int pictures) {
-    long bytes = 0;
+  /**
+   * {@return bytes that {@link #open} and {@link #draw} take beside what is there: caches and latents}
+   *
+   * @param sides C, y, x of a picture's latents
+   */
+  public long bytes(List<Context> contexts, SpanLayout layout, int pictures, int[] sides) {
+    long bytes = latentBytes(pictures, sides);
     for (Context context : contexts) {
       int length = context.length() + layout.rows();
-      bytes += context.growth(length);
-      bytes += pictures == 1 ? 0 : transformer.cacheBytes(pictures, length);
+      bytes += context.growth(length) + manyBytes(length, pictures);
     }
     return bytes;
+  }
+
+  /**
+   * {@return bytes of the copies of a context that {@link #open} makes, none for one picture}
+   *
+   * @param length rows of the context with the picture
+   */
+  public long manyBytes(int length, int pictures) {
+    return pictures == 1 ? 0 : transformer.cacheBytes(pictures, length);
+  }
+
+  /**
+   * {@return bytes of numbers of noise, Java's and those given to the script, and of latents before and
+   * after a step}
+   *
+   * @param sides C, y, x of a picture's latents
+   */
+  public static long latentBytes(int pictures, int[] sides) {
+    return 4L * Float.BYTES * pictures * sides[0] * sides[1] * sides[2];
   }
 
   /**

@@ -80,11 +80,12 @@ final class JanusFlowDrawing {
     Denoiser denoiser = new Denoiser(model.transformer(), table, probe);
     SpanLayout layout = model.network().layout();
     int size = config.latentSize();
+    int[] sides = {config.encoder().inputChannels(), size, size};
     try (Scope scope = new Scope()) {
       List<Context> contexts = contexts(scope);
       model.requireMemory(
           "the cache of " + pictures + " pictures",
-          denoiser.bytes(contexts, layout, pictures) + workBytes(contexts.size()));
+          denoiser.bytes(contexts, layout, pictures, sides) + workBytes(contexts.size()));
       Value guidance = scope.add(model.network().number(guidance()));
       Batch batch = scope.add(denoiser.open(step, contexts, layout, pictures));
       return denoiser.draw(
@@ -92,7 +93,7 @@ final class JanusFlowDrawing {
           noise,
           0,
           pictures,
-          new int[] {config.encoder().inputChannels(), size, size},
+          sides,
           (latents, unused, i) ->
               model.network().step(latents, table.steps().get(i), batch, guidance),
           progress);

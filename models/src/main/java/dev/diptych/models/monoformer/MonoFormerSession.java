@@ -92,6 +92,7 @@ final class MonoFormerSession extends Session {
     int pictures = options.pictures().orElseThrow();
     NoiseTable table = model.table(options);
     Denoiser denoiser = new Denoiser(model.transformer(), table, run.request().probe());
+    int[] sides = {config.inChannels(), config.latentSize(), config.latentSize()};
     try (Scope scope = new Scope()) {
       List<Context> contexts = new ArrayList<>(List.of(scope.add(context(ids))));
       if (guidance != 1) {
@@ -100,10 +101,9 @@ final class MonoFormerSession extends Session {
       long rows = (long) contexts.size() * pictures * layout.rows();
       model.requireMemory(
           "the caches of " + pictures + " pictures",
-          denoiser.bytes(contexts, layout, pictures)
+          denoiser.bytes(contexts, layout, pictures, sides)
               + config.decoder().workBytes(rows, model.dtype().bytes()));
       Batch batch = scope.add(denoiser.open(run::step, contexts, layout, pictures));
-      int[] sides = {config.inChannels(), config.latentSize(), config.latentSize()};
       return denoiser.draw(
           run::step,
           noise,

@@ -306,11 +306,12 @@ final class TransfusionSession extends Session {
       int imagesMark = images.length();
       full.add(config.boi());
       images.add(ending());
+      int[] sides = {config.latentChannels(), latentRows, latentColumns};
       try (Scope scope = new Scope()) {
         List<Context> contexts = contexts(scope);
         model.requireMemory(
             "the cache of " + count + " pictures",
-            denoiser.bytes(contexts, layout, count)
+            denoiser.bytes(contexts, layout, count, sides)
                 + model.workBytes((long) contexts.size() * count * layout.rows()));
         Value scales = scope.add(scales(contexts));
         Batch batch = scope.add(denoiser.open(run::step, contexts, layout, count));
@@ -319,7 +320,7 @@ final class TransfusionSession extends Session {
             noise.apply(options.seed().orElseThrow()),
             first,
             count,
-            new int[] {config.latentChannels(), latentRows, latentColumns},
+            sides,
             (latents, added, i) ->
                 model.network().step(latents, added, table.steps().get(i), batch, scales),
             (done, latents) -> tell(done, latents, count, first));
