@@ -1,5 +1,6 @@
 package dev.diptych.core;
 
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -9,8 +10,11 @@ import java.util.stream.Collectors;
  *
  * @param routes what may go in for each kind of output that the model has
  * @param maxSequenceLength positions that one session can hold, text and picture tokens together
+ * @param lacking what has to be added to this checkpoint before it can do what others of its family
+ *     do; told where such an output is refused
  */
-public record Capabilities(Set<Route> routes, int maxSequenceLength) {
+public record Capabilities(
+    Set<Route> routes, int maxSequenceLength, Map<Output, String> lacking) {
   /**
    * One thing that a model does.
    *
@@ -32,9 +36,15 @@ public record Capabilities(Set<Route> routes, int maxSequenceLength) {
     }
   }
 
-  /** Copies the set. */
+  /** Copies the set and the map. */
   public Capabilities {
     routes = Set.copyOf(routes);
+    lacking = Map.copyOf(lacking);
+  }
+
+  /** A model that lacks nothing. */
+  public Capabilities(Set<Route> routes, int maxSequenceLength) {
+    this(routes, maxSequenceLength, Map.of());
   }
 
   /** {@return whether a prompt of these modalities can be answered with this output} */
@@ -53,7 +63,8 @@ public record Capabilities(Set<Route> routes, int maxSequenceLength) {
           "This model cannot do "
               + new Route(reads, output)
               + "\n  supported: "
-              + routes.stream().map(Route::toString).sorted().collect(Collectors.joining("; ")));
+              + routes.stream().map(Route::toString).sorted().collect(Collectors.joining("; "))
+              + (lacking.containsKey(output) ? "\n  lacking:   " + lacking.get(output) : ""));
     }
   }
 }

@@ -48,13 +48,32 @@ class JanusFlowCoderTest {
       assertThatThrownBy(() -> model.draw("a circle"))
           .isInstanceOf(UnsupportedRequestException.class)
           .hasMessageContaining("cannot do TEXT -> IMAGE")
-          .hasMessageContaining("supported: IMAGE and TEXT -> TEXT");
+          .hasMessageContaining("supported: IMAGE and TEXT -> TEXT")
+          .hasMessageContaining("lacking:   a VAE")
+          .hasMessageContaining("stabilityai/sdxl-vae")
+          .hasMessageContaining("found    no such folder");
     }
     assertThat(Diptych.inspect(folder).layout()).hasValueSatisfying(
         layout -> assertThat(layout).contains("without a VAE"));
     assertThatThrownBy(() -> Diptych.exportVqDecoder(folder, root.resolve("decoder.onnx")))
         .isInstanceOf(UnsupportedModelException.class)
         .hasMessageContaining("There is no VAE");
+  }
+
+  /** Such as a clone whose large files were never fetched. */
+  @Test
+  void aFolderWithoutWeightsIsNoneAndTheModelReads() throws IOException {
+    Path empty = Files.createDirectory(folder.resolve("vae"));
+    Files.copy(VAE.resolve("config.json"), empty.resolve("config.json"));
+
+    try (UnifiedModel model = Diptych.load(folder, TinyJanusFlow.FLOAT32)) {
+      assertThat(model.caption(TinyJanusFlow.picture("cat_96x63.png"))).isNotNull();
+      assertThatThrownBy(() -> model.draw("a circle"))
+          .isInstanceOf(UnsupportedRequestException.class)
+          .hasMessageContaining("found    no weights in " + empty);
+    }
+    assertThat(Diptych.inspect(folder).layout()).hasValueSatisfying(
+        layout -> assertThat(layout).contains("without a VAE"));
   }
 
   @Test

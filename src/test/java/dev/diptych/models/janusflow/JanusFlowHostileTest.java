@@ -95,6 +95,25 @@ class JanusFlowHostileTest {
         .hasMessageContaining("found    model_type janus");
   }
 
+  /** A head that is not there is tied where config.json says so, and else is missing. */
+  @Test
+  void aHeadIsTiedWhereTheConfigSaysSo() throws IOException {
+    config(c -> c.getAsJsonObject("language_config").addProperty("tie_word_embeddings", true));
+    assertThat(Diptych.inspect(folder).fit().orElseThrow().ignored())
+        .containsEntry("language_model.lm_head.weight", "tied: the embedding table");
+
+    config(c -> c.getAsJsonObject("language_config").remove("tie_word_embeddings"));
+    Path file = folder.resolve("model.safetensors");
+    String bytes = Files.readString(file, StandardCharsets.ISO_8859_1);
+    String other = bytes.replace("language_model.lm_head.weight", "vision_und_enc_model.x.weight");
+    Files.writeString(file, other, StandardCharsets.ISO_8859_1);
+
+    assertThatThrownBy(() -> Diptych.load(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("missing")
+        .hasMessageContaining("language_model.lm_head.weight");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"model.norm.weight", "vision_gen_dec_model.input_norm.weight"})
   void weightsThatAreNotNumbersEndTheDrawing(String tensor) throws IOException {

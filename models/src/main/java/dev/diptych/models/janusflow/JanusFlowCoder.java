@@ -10,7 +10,7 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
-import dev.diptych.decoders.VaeTiling;
+import dev.diptych.core.vae.VaeTiling;
 import dev.diptych.models.denoising.LatentCoder;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,6 +29,7 @@ import java.util.stream.Stream;
 record JanusFlowCoder(Path location, Optional<Checkpoint> checkpoint, VaeConfig config) {
   private static final long CONFIG_LIMIT = 1 << 20;
   private static final int SDXL_SIDE = 1024;
+  private static final String PUBLISHED = "stabilityai/sdxl-vae";
 
   /** Names of the weights in a folder of diffusers, the full ones first. */
   private static final List<String> WEIGHTS =
@@ -42,7 +43,8 @@ record JanusFlowCoder(Path location, Optional<Checkpoint> checkpoint, VaeConfig 
   private static final List<String> FOLDERS = List.of("vae", "sdxl-vae");
 
   /**
-   * Looks for the decoder: where the options say, then in the checkpoint's folder, then beside it.
+   * Looks for the decoder: where the options say, then in the checkpoint's folder, then beside it. A
+   * folder without weights that nobody named is passed over.
    *
    * @param folder of the checkpoint
    * @param channels of latents, which the decoder must take
@@ -65,22 +67,41 @@ record JanusFlowCoder(Path location, Optional<Checkpoint> checkpoint, VaeConfig 
   }
 
   private static Optional<Path> beside(Path folder) {
+    return folders(folder).filter(f -> weights(f).isPresent()).findFirst();
+  }
+
+  private static Stream<Path> folders(Path folder) {
     Path parent = folder.toAbsolutePath().normalize().getParent();
     return Stream.of(folder, parent)
         .filter(f -> f != null)
         .flatMap(f -> FOLDERS.stream().map(f::resolve))
-        .filter(Files::isDirectory)
-        .findFirst();
+        .filter(Files::isDirectory);
+  }
+
+  private static Optional<Path> weights(Path folder) {
+    return WEIGHTS.stream().map(folder::resolve).filter(Files::isRegularFile).findFirst();
+  }
+
+  /** {@return what a checkpoint without a decoder needs before it can draw, and what was found} */
+  static String lacking(Path folder) {
+    return "a VAE that decodes what is drawn\n  expected "
+        + PUBLISHED
+        + " in the folder "
+        + FOLDERS.get(0)
+        + " of "
+        + folder
+        + " or beside it, or named by LoadOptions.withImageCoder\n  found    "
+        + folders(folder)
+            .findFirst()
+            .map(f -> "no weights in " + f + ", such as " + WEIGHTS.get(0))
+            .orElse("no such folder");
   }
 
   private static JanusFlowCoder open(Path location, Scope scope) {
     Path file = location;
     if (!Files.isRegularFile(location)) {
       file =
-          WEIGHTS.stream()
-              .map(location::resolve)
-              .filter(Files::isRegularFile)
-              .findFirst()
+          weights(location)
               .orElseThrow(
                   () ->
                       new CheckpointException(

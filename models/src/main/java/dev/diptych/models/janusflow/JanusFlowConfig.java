@@ -136,7 +136,7 @@ record JanusFlowConfig(
     JsonMap vision = params(json, "vision_und_enc_config", "CLIPVisionTower");
     JanusFlowConfig config =
         new JanusFlowConfig(
-            decoder(json.object("language_config"), checkpoint),
+            decoder(json.object("language_config")),
             TimmSiglip.infer(vision, checkpoint, TOWER),
             Encoder.read(encoder),
             Velocity.read(velocity));
@@ -197,7 +197,7 @@ record JanusFlowConfig(
     return json.object(part).object("params");
   }
 
-  private static DecoderConfig decoder(JsonMap json, Checkpoint checkpoint) {
+  private static DecoderConfig decoder(JsonMap json) {
     LlamaSizes sizes = LlamaSizes.read(json);
     if (sizes.attentionBias() || sizes.mlpBias()) {
       throw new UnsupportedModelException(
@@ -214,7 +214,7 @@ record JanusFlowConfig(
         sizes.rmsNormEps(),
         sizes.ropeTheta(),
         sizes.maxPositionEmbeddings(),
-        !checkpoint.names().contains("language_model.lm_head.weight"),
+        json.boolOr("tie_word_embeddings", false),
         false,
         false,
         false);

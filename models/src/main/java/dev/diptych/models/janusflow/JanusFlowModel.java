@@ -53,6 +53,7 @@ public final class JanusFlowModel implements UnifiedModel {
   private static final long CONFIG_LIMIT = 1 << 20;
   private static final String BEGIN_OF_GENERATION = "<｜begin▁of▁generation｜>";
 
+  private final Path folder;
   private final String name;
   private final JanusFlowConfig config;
   private final DType dtype;
@@ -71,6 +72,7 @@ public final class JanusFlowModel implements UnifiedModel {
 
   private JanusFlowModel(Path folder, LoadOptions options, Scope scope) {
     this.name = folder.toAbsolutePath().normalize().getFileName().toString();
+    this.folder = folder;
     this.options = options;
     this.resources = scope;
     this.lifetime = new Lifetime("model " + name);
@@ -200,7 +202,10 @@ public final class JanusFlowModel implements UnifiedModel {
     if (coder.isPresent()) {
       routes.add(new Capabilities.Route(Set.of(Modality.TEXT), Output.IMAGE));
     }
-    return new Capabilities(routes, config.decoder().maxPositionEmbeddings());
+    return new Capabilities(
+        routes,
+        config.decoder().maxPositionEmbeddings(),
+        coder.isPresent() ? Map.of() : Map.of(Output.IMAGE, JanusFlowCoder.lacking(folder)));
   }
 
   /**
