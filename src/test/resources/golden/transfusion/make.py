@@ -353,7 +353,9 @@ def make(name):
     # Words: behind a picture, behind a second turn, and with a picture between them.
     asked = [BOS] + case.picture(z) + case.text("what is it?") + case.sep
     items, first, _, _ = case.say(asked)
-    _, second, _, _ = case.say(items + case.text("sure?") + case.sep)
+    # An answer that was cut off is ended all the same, as the model is trained.
+    end = [] if first[-1] == EOS else [EOS]
+    _, second, _, _ = case.say(items + end + case.text("sure?") + case.sep)
     facts["ask"] = dict(words=["what is it?", "sure?"], ids=[first, second])
     after = case.draw(prompts["draw"], noise[0, :SCHEDULERS[own][0] + 1], own)
     drawn = prompts["draw"] + case.picture(after[-1]) + [EOS] + case.text("and this?") + case.sep

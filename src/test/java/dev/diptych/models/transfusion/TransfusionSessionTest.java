@@ -3,6 +3,7 @@ package dev.diptych.models.transfusion;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.diptych.core.FinishReason;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
@@ -182,6 +183,20 @@ class TransfusionSessionTest extends ModelContract {
               () -> unet.generate(drawing(seeded(1).imageSize(400, 400).build()).build()))
           .isInstanceOf(InvalidRequestException.class)
           .hasMessageContaining("at most 512 tokens");
+    }
+  }
+
+  /** As the model was trained: no turn follows an answer that has no end. */
+  @Test
+  void anAnswerThatWasCutOffIsEndedBeforeTheNextTurn() {
+    int eos = ((TransfusionModel) model).config().eos();
+    try (Session session = model.newSession()) {
+      GenerationResult cut = session.generate(ask("tell me", 3));
+      GenerationResult next = session.generate(ask("and then?", 1));
+
+      assertThat(cut.finishReason()).isEqualTo(FinishReason.LENGTH);
+      assertThat(cut.tokenIds()).hasSize(3).doesNotContain(eos);
+      assertThat(next.promptTokenIds()).startsWith(cut.tokenIds().get(2), eos);
     }
   }
 

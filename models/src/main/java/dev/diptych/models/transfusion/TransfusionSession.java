@@ -221,6 +221,10 @@ final class TransfusionSession extends Session {
           answer.say(id);
         }
       }
+      // An answer that was cut off is ended all the same, as the model was trained.
+      if (full.length() < context) {
+        full.add(config.eos());
+      }
       return result(FinishReason.LENGTH);
     }
 
