@@ -201,7 +201,8 @@ public final class Diptych {
       }
     },
 
-    MONOFORMER("monoformer") {
+    // Its model_type is that of any Llama; isOne looks at the architectures.
+    MONOFORMER("llama of the architecture MonoFormerForCausalLM") {
       @Override
       boolean isOne(Path folder) {
         return MonoFormerCheckpoint.isOne(folder);

@@ -93,6 +93,19 @@ class MonoFormerHostileTest {
         .hasMessageContaining("no codes");
   }
 
+  /** Its model_type is that of any Llama, so the message says by what it is known. */
+  @Test
+  void anyOtherLlamaIsToldWhatIsSupported() {
+    MonoFormerFolder folder =
+        MonoFormerFolder.copy(parent, "token").edit("config.json", j -> j.remove("architectures"));
+
+    assertThatThrownBy(() -> Diptych.load(folder.path(), WITHOUT_CODER))
+        .isInstanceOf(UnsupportedModelException.class)
+        .hasMessageContaining("model_type llama")
+        .hasMessageContaining(", llama of the architecture MonoFormerForCausalLM")
+        .hasMessageNotContaining("monoformer,");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "add_before_decoder, cannot compute",

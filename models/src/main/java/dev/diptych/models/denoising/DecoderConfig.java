@@ -47,25 +47,24 @@ public record DecoderConfig(
    * @throws CheckpointException if one is out of range
    */
   public DecoderConfig {
-    require("vocab_size", vocabSize, vocabSize >= 1 && vocabSize <= MAX);
-    require("hidden_size", hiddenSize, hiddenSize >= 1 && hiddenSize <= 1 << 20);
-    require("intermediate_size", intermediateSize, intermediateSize >= 1 && intermediateSize <= MAX);
-    require("num_hidden_layers", numHiddenLayers, numHiddenLayers >= 1 && numHiddenLayers <= 1024);
-    require(
-        "num_attention_heads",
-        numAttentionHeads,
-        numAttentionHeads >= 1 && numAttentionHeads <= 1 << 16);
+    within("vocab_size", vocabSize, MAX);
+    within("hidden_size", hiddenSize, 1 << 20);
+    within("intermediate_size", intermediateSize, MAX);
+    within("num_hidden_layers", numHiddenLayers, 1024);
+    within("num_attention_heads", numAttentionHeads, 1 << 16);
     require(
         "num_key_value_heads",
         numKeyValueHeads,
-        numKeyValueHeads >= 1 && numAttentionHeads % numKeyValueHeads == 0);
-    require("head_dim", headDim, headDim >= 2 && headDim % 2 == 0 && headDim <= 1 << 16);
-    require("rms_norm_eps", rmsNormEps, rmsNormEps > 0 && rmsNormEps < 1);
-    require("rope_theta", ropeTheta, ropeTheta > 0 && ropeTheta < 1e12);
+        numKeyValueHeads >= 1 && numAttentionHeads % numKeyValueHeads == 0,
+        "a divisor of num_attention_heads " + numAttentionHeads);
     require(
-        "max_position_embeddings",
-        maxPositionEmbeddings,
-        maxPositionEmbeddings >= 1 && maxPositionEmbeddings <= MAX);
+        "head_dim",
+        headDim,
+        headDim >= 2 && headDim % 2 == 0 && headDim <= 1 << 16,
+        "an even number from 2 to 65536");
+    require("rms_norm_eps", rmsNormEps, rmsNormEps > 0 && rmsNormEps < 1, "above 0 and below 1");
+    require("rope_theta", ropeTheta, ropeTheta > 0 && ropeTheta < 1e12, "above 0 and below 1e12");
+    within("max_position_embeddings", maxPositionEmbeddings, MAX);
   }
 
   /** {@return the table by which it turns queries and keys} */
@@ -88,10 +87,20 @@ public record DecoderConfig(
     return Math.multiplyExact(rows, widest * bytesPerNumber);
   }
 
-  private static void require(String name, Number found, boolean ok) {
+  private static void within(String name, int found, int most) {
+    require(name, found, found >= 1 && found <= most, "1 to " + most);
+  }
+
+  private static void require(String name, Number found, boolean ok, String expected) {
     if (!ok) {
       throw new CheckpointException(
-          "The config's " + name + " is out of range\n  found    " + found);
+          "No language model has such a "
+              + name
+              + "\n  expected "
+              + expected
+              + "\n  found    "
+              + found
+              + " in the config.json of the language model\n  Is it whole, and of this checkpoint?");
     }
   }
 }
