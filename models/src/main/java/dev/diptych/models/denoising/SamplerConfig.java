@@ -35,9 +35,11 @@ public abstract sealed class SamplerConfig {
 
   /**
    * {@return Transfusion's own: DDPM over 1000 steps of the cosine schedule, the model tells the
-   * noise, nothing is clipped} The paper (arXiv 2408.11039, §2.2) has the cosine of Nichol and
-   * Dhariwal, "which largely follows" {@code cos(t / T * pi / 2)}; that is diffusers'
-   * squaredcos_cap_v2, whose offset and largest beta are the difference.
+   * noise, nothing is clipped} The paper (arXiv 2408.11039, §2.2, Noise Schedule) names the cosine of
+   * Nichol and Dhariwal and says that the root of what is left of the picture largely follows {@code
+   * cos(t / T * pi / 2)}, "with some adjustments" that it does not name; taken here as those of Nichol
+   * and Dhariwal (arXiv 2102.09672, §3.2), the offset and the largest beta of diffusers'
+   * squaredcos_cap_v2.
    */
   public static SamplerConfig cosine() {
     return new Diffusion(
