@@ -12,6 +12,7 @@ import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.vae.VaeConfig;
+import dev.diptych.core.vae.VaeTiling;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder.Rounding;
 import dev.diptych.testing.Tolerance;

@@ -6,9 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.InvalidRequestException;
+import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.vae.VaeConfig;
+import dev.diptych.core.vae.VaeTiling;
+import dev.diptych.testing.Golden;
 import dev.diptych.testing.Tolerance;
 import dev.diptych.testing.VaeGolden;
 import dev.diptych.tokenizers.VaeImageEncoder.Moments;
@@ -18,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Latents of the tiny coders against diffusers. */
 class VaeImageEncoderGoldenTest {
@@ -39,6 +43,35 @@ class VaeImageEncoderGoldenTest {
       Tolerance.FP32_DEEP.check("latents", encoder.latents(moments), golden.floats("latents"));
       Tolerance.FP32_DEEP.check(
           "sampled", encoder.latents(moments, golden.floats("noise")), golden.floats("sampled"));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {8, 12})
+  void givesTheReferencesMomentsInTiles(int tile) {
+    try (VaeGolden golden = new VaeGolden("sd", "13x21");
+        Golden tiled = Golden.open("vae/tiled");
+        VaeImageEncoder encoder = load(golden, new VaeTiling(oneTile(golden, tile), tile))) {
+      Moments moments = encode(encoder, golden, golden.floats("pixels"));
+
+      String name = "13x21." + tile;
+      Tolerance.FP32_DEEP.check("mean", moments.mean(), tiled.floats(name + ".mean"));
+      Tolerance.FP32_DEEP.check("logvar", moments.logVariance(), tiled.floats(name + ".logvar"));
+    }
+  }
+
+  private static long oneTile(VaeGolden golden, int tile) {
+    return VaeTiling.activationBytes(golden.config(), tile, tile);
+  }
+
+  @Test
+  void refusesALimitBelowASmallTile() {
+    try (VaeGolden golden = new VaeGolden("sd", "13x21");
+        VaeImageEncoder encoder = load(golden, VaeTiling.of(golden.config(), 1000))) {
+      assertThatThrownBy(() -> encode(encoder, golden, golden.floats("pixels")))
+          .isInstanceOf(ResourceLimitException.class)
+          .hasMessageContaining("a tile of 8 x 8")
+          .hasMessageContaining("of which 1000 are allowed");
     }
   }
 
@@ -66,7 +99,11 @@ class VaeImageEncoderGoldenTest {
           VaeImageEncoder.graph(golden.config(), golden.layout()), golden.weights(), file);
 
       try (VaeImageEncoder opened =
-          VaeImageEncoder.open(file, golden.config(), OnnxProgram.Options.DEFAULT)) {
+          VaeImageEncoder.open(
+              file,
+              golden.config(),
+              VaeTiling.of(golden.config()),
+              OnnxProgram.Options.DEFAULT)) {
         Moments moments = encode(opened, golden, golden.floats("pixels"));
 
         Tolerance.FP32_DEEP.check("mean", moments.mean(), golden.floats("mean"));
@@ -77,6 +114,7 @@ class VaeImageEncoderGoldenTest {
                   VaeImageEncoder.open(
                       golden.folder().resolve("decoder.onnx"),
                       other,
+                      VaeTiling.of(other),
                       OnnxProgram.Options.DEFAULT))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining("latent_parameters float32 [N, 4, y, x]")
@@ -123,7 +161,11 @@ class VaeImageEncoderGoldenTest {
   }
 
   private static VaeImageEncoder load(VaeGolden golden) {
+    return load(golden, VaeTiling.of(golden.config()));
+  }
+
+  private static VaeImageEncoder load(VaeGolden golden, VaeTiling tiling) {
     return VaeImageEncoder.load(
-        golden.config(), golden.layout(), golden.weights(), OnnxProgram.Options.DEFAULT);
+        golden.config(), golden.layout(), golden.weights(), tiling, OnnxProgram.Options.DEFAULT);
   }
 }

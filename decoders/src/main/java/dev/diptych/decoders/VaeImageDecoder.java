@@ -13,9 +13,11 @@ import dev.diptych.core.engine.OnnxGraph.ElementType;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.nn.ConvBlocks.Features;
+import dev.diptych.core.vae.TiledRun;
 import dev.diptych.core.vae.VaeBlocks;
 import dev.diptych.core.vae.VaeConfig;
 import dev.diptych.core.vae.VaeLayout;
+import dev.diptych.core.vae.VaeTiling;
 import dev.diptych.core.weights.Weights;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -178,8 +180,14 @@ public final class VaeImageDecoder implements AutoCloseable {
       if (tile == VaeTiling.WHOLE) {
         pixels.put(run(one, rows, columns, step));
       } else {
-        TiledPicture picture = new TiledPicture(config, rows, columns, tile);
-        pixels.put(picture.decode(one, (part, y, x) -> run(part, y, x, step)));
+        TiledRun picture =
+            new TiledRun(
+                new TiledRun.Side(config.latentChannels(), 1),
+                new TiledRun.Side(RGB, config.patchSize()),
+                rows,
+                columns,
+                tile);
+        pixels.put(picture.run(one, (part, y, x) -> run(part, y, x, step)));
       }
     }
     return pixels.flip();

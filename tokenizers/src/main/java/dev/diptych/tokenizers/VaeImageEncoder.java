@@ -10,9 +10,11 @@ import dev.diptych.core.engine.OnnxGraph.ElementType;
 import dev.diptych.core.engine.OnnxProgram;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.nn.ConvBlocks.Features;
+import dev.diptych.core.vae.TiledRun;
 import dev.diptych.core.vae.VaeBlocks;
 import dev.diptych.core.vae.VaeConfig;
 import dev.diptych.core.vae.VaeLayout;
+import dev.diptych.core.vae.VaeTiling;
 import dev.diptych.core.weights.Weights;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -22,7 +24,8 @@ import java.util.Map;
 
 /**
  * Turns pictures into latents: the KL encoders of Stable Diffusion, SDXL and FLUX, built from a
- * checkpoint or opened from an ONNX file of the user's. For any number of threads.
+ * checkpoint or opened from an ONNX file of the user's. A picture that would take more memory than
+ * allowed is encoded in tiles that overlap ({@link VaeTiling}). For any number of threads.
  *
  * <p>Reference: diffusers 0.42.1 {@code AutoencoderKL.encode}. Deviations: none; computed in
  * float32.
@@ -38,10 +41,12 @@ public final class VaeImageEncoder implements AutoCloseable {
   private static final float MAX_LOG_VARIANCE = 20;
 
   private final VaeConfig config;
+  private final VaeTiling tiling;
   private final OnnxProgram program;
 
-  private VaeImageEncoder(VaeConfig config, OnnxProgram program) {
+  private VaeImageEncoder(VaeConfig config, VaeTiling tiling, OnnxProgram program) {
     this.config = config;
+    this.tiling = tiling;
     this.program = program;
   }
 
@@ -61,8 +66,13 @@ public final class VaeImageEncoder implements AutoCloseable {
    * @param weights its tensors; they are copied
    */
   public static VaeImageEncoder load(
-      VaeConfig config, VaeLayout layout, OnnxWeights weights, OnnxProgram.Options options) {
-    return new VaeImageEncoder(config, OnnxProgram.of(graph(config, layout), weights, options));
+      VaeConfig config,
+      VaeLayout layout,
+      OnnxWeights weights,
+      VaeTiling tiling,
+      OnnxProgram.Options options) {
+    OnnxProgram program = OnnxProgram.of(graph(config, layout), weights, options);
+    return new VaeImageEncoder(config, tiling, program);
   }
 
   /**
@@ -72,7 +82,8 @@ public final class VaeImageEncoder implements AutoCloseable {
    * @param config the model's coder; the file does not tell how latents are scaled
    * @throws CheckpointException if the file takes or gives something else
    */
-  public static VaeImageEncoder open(Path file, VaeConfig config, OnnxProgram.Options options) {
+  public static VaeImageEncoder open(
+      Path file, VaeConfig config, VaeTiling tiling, OnnxProgram.Options options) {
     OnnxProgram program = OnnxProgram.open(file, options);
     boolean fits =
         program.inputs().stream().allMatch(p -> fits(p, PIXELS, config.inChannels()))
@@ -88,7 +99,7 @@ public final class VaeImageEncoder implements AutoCloseable {
               + 2 * config.latentChannels() + ", y, x]\n  found    " + in + " to " + out
               + "\n  Was it exported from this model, in float32?");
     }
-    return new VaeImageEncoder(config, program);
+    return new VaeImageEncoder(config, tiling, program);
   }
 
   /**
@@ -144,6 +155,8 @@ public final class VaeImageEncoder implements AutoCloseable {
    * @param step asked about fifty times a second from another thread; what it throws ends the work
    *     and is thrown here
    * @throws InvalidRequestException if there are no such pictures
+   * @throws dev.diptych.core.ResourceLimitException if even a small tile takes more memory than
+   *     allowed
    */
   public Moments encode(FloatBuffer pixelValues, int n, int height, int width, Runnable step) {
     VqImageTokenizer.checkPictures(
@@ -154,20 +167,16 @@ public final class VaeImageEncoder implements AutoCloseable {
     float[] mean = new float[Math.multiplyExact(n, size)];
     float[] logVariance = new float[mean.length];
     int pictureSize = pixelValues.remaining() / n;
+    int tile = tiling.tileSize(config, rows, columns);
     // One by one: a batch would take the memory of all their features at once and save no time.
     for (int i = 0; i < n; i++) {
       FloatBuffer picture =
           pixelValues.slice(pixelValues.position() + i * pictureSize, pictureSize);
-      OnnxArray pixels = OnnxArray.of(picture, 1, config.inChannels(), height, width);
-      OnnxArray found = program.run(Map.of(PIXELS, pixels), step).get(MOMENTS);
-      long[] expected = {1, 2L * config.latentChannels(), rows, columns};
-      if (!Arrays.equals(found.shape(), expected)) {
-        // Only a file of the user's, whose sizes its metadata leaves open, can come here.
-        throw new CheckpointException(
-            "Cannot encode pictures with " + program + "\n  expected " + Arrays.toString(expected)
-                + "\n  found    " + found + "\n  Was it exported from this model?");
-      }
-      found.floats().get(mean, i * size, size).get(logVariance, i * size, size);
+      FloatBuffer found =
+          tile == VaeTiling.WHOLE
+              ? run(picture, rows, columns, step)
+              : FloatBuffer.wrap(inTiles(picture, rows, columns, tile, step));
+      found.get(mean, i * size, size).get(logVariance, i * size, size);
     }
     for (int i = 0; i < mean.length; i++) {
       if (!Float.isFinite(mean[i]) || Float.isNaN(logVariance[i])) {
@@ -178,6 +187,36 @@ public final class VaeImageEncoder implements AutoCloseable {
       logVariance[i] = Math.min(Math.max(logVariance[i], MIN_LOG_VARIANCE), MAX_LOG_VARIANCE);
     }
     return new Moments(mean, logVariance, rows, columns);
+  }
+
+  private float[] inTiles(FloatBuffer picture, int rows, int columns, int tile, Runnable step) {
+    float[] pixels = new float[picture.remaining()];
+    picture.get(pixels);
+    TiledRun tiles =
+        new TiledRun(
+            new TiledRun.Side(config.inChannels(), config.patchSize()),
+            new TiledRun.Side(2 * config.latentChannels(), 1),
+            rows,
+            columns,
+            tile);
+    return tiles.run(pixels, (part, y, x) -> run(FloatBuffer.wrap(part), y, x, step));
+  }
+
+  /** {@return [2C, y, x], means before logarithms of variances} */
+  private FloatBuffer run(FloatBuffer picture, int rows, int columns, Runnable step) {
+    int patch = config.patchSize();
+    OnnxArray pixels =
+        OnnxArray.of(
+            picture, 1, config.inChannels(), (long) rows * patch, (long) columns * patch);
+    OnnxArray found = program.run(Map.of(PIXELS, pixels), step).get(MOMENTS);
+    long[] expected = {1, 2L * config.latentChannels(), rows, columns};
+    if (!Arrays.equals(found.shape(), expected)) {
+      // Only a file of the user's, whose sizes its metadata leaves open, can come here.
+      throw new CheckpointException(
+          "Cannot encode pictures with " + program + "\n  expected " + Arrays.toString(expected)
+              + "\n  found    " + found + "\n  Was it exported from this model?");
+    }
+    return found.floats();
   }
 
   /**

@@ -21,7 +21,6 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
-import dev.diptych.decoders.VaeTiling;
 import dev.diptych.models.denoising.DecoderWeights;
 import dev.diptych.models.denoising.LatentCoder;
 import dev.diptych.tokenizers.TextTokenizer;
@@ -265,8 +264,7 @@ public final class BagelModel implements UnifiedModel {
     int pixels = config.vae().patchSize();
     requireMemory(
         "the picture encoder's features",
-        VaeTiling.activationBytes(
-            config.vae(), prepared.height() / pixels, prepared.width() / pixels));
+        coder.leastWork(prepared.height() / pixels, prepared.width() / pixels));
     float[] latents =
         coder.encode(prepared.pixelValues(), prepared.height(), prepared.width(), step);
     int cell = config.cell();

@@ -11,7 +11,7 @@ import dev.diptych.core.vae.VaeLayout;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
-import dev.diptych.decoders.VaeTiling;
+import dev.diptych.core.vae.VaeTiling;
 import dev.diptych.tokenizers.VaeImageEncoder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
@@ -56,7 +56,7 @@ public final class LatentCoder implements AutoCloseable {
    *
    * @param prefix what stands before {@code encoder} and {@code decoder} in the tensors' names
    * @param exported a decoder of the user's
-   * @param tiling when pictures are decoded in tiles
+   * @param tiling when pictures are encoded and decoded in tiles
    */
   public LatentCoder(
       Checkpoint checkpoint,
@@ -111,7 +111,7 @@ public final class LatentCoder implements AutoCloseable {
   }
 
   /**
-   * {@return when pictures are decoded in tiles: under a limit, what it leaves may be features}
+   * {@return when pictures are encoded and decoded in tiles: under a limit, what it leaves may be features}
    *
    * @param limit most bytes of the whole model, as its caller set it
    * @param held bytes of the limit that the model's weights take
@@ -133,7 +133,10 @@ public final class LatentCoder implements AutoCloseable {
     return graph.weights().stream().mapToLong(OnnxGraph.Weight::bytes).sum();
   }
 
-  /** {@return bytes of features that decoding a picture takes at least, in the smallest tiles} */
+  /**
+   * {@return bytes of features that encoding or decoding a picture takes at least, in the smallest
+   * tiles}
+   */
   public long leastWork(int rows, int columns) {
     return VaeTiling.activationBytes(
         config, Math.min(rows, LEAST_TILE), Math.min(columns, LEAST_TILE));
@@ -170,7 +173,8 @@ public final class LatentCoder implements AutoCloseable {
     if (encoder == null) {
       encoder =
           resources.add(
-              VaeImageEncoder.load(config, layout(), weights(), OnnxProgram.Options.DEFAULT));
+              VaeImageEncoder.load(
+                  config, layout(), weights(), tiling, OnnxProgram.Options.DEFAULT));
     }
     return encoder;
   }

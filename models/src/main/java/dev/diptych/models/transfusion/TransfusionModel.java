@@ -23,7 +23,6 @@ import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.decoders.VaeImageDecoder;
-import dev.diptych.decoders.VaeTiling;
 import dev.diptych.models.denoising.DecoderWeights;
 import dev.diptych.models.denoising.Denoiser;
 import dev.diptych.models.denoising.DenoisingTransformer;
@@ -289,7 +288,7 @@ public final class TransfusionModel implements UnifiedModel {
     int side = imageProcessor.side();
     requireMemory(
         "the picture encoder's features",
-        VaeTiling.activationBytes(coder.config(), config.latentSize(), config.latentSize()));
+        coder.leastWork(config.latentSize(), config.latentSize()));
     float[] latents =
         coder.encode(imageProcessor.pixelValues(image), side, side, run::step);
     run.imageEncoding(Duration.ofNanos(System.nanoTime() - begin));

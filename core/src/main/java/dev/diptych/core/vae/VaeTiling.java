@@ -1,11 +1,10 @@
-package dev.diptych.decoders;
+package dev.diptych.core.vae;
 
 import dev.diptych.core.InvalidRequestException;
 import dev.diptych.core.ResourceLimitException;
-import dev.diptych.core.vae.VaeConfig;
 
 /**
- * When pictures are decoded in tiles, and how large those are.
+ * When pictures are encoded or decoded in tiles, and how large those are.
  *
  * @param maxActivationBytes the most that the features of one run may take, by {@link
  *     #activationBytes}
@@ -14,7 +13,7 @@ import dev.diptych.core.vae.VaeConfig;
  */
 public record VaeTiling(long maxActivationBytes, int maxTileSize) {
   /** No tiles. */
-  static final int WHOLE = 0;
+  public static final int WHOLE = 0;
 
   /** As a picture of 1024 x 1024 pixels takes with the decoder of SDXL. */
   private static final long DEFAULT_BYTES = 4L << 30;
@@ -63,7 +62,7 @@ public record VaeTiling(long maxActivationBytes, int maxTileSize) {
 
   /**
    * Estimates what decoding takes beside the weights: the larger of a residual block at the largest
-   * level and of attention at the smallest.
+   * level and of attention at the smallest. An encoder has the same levels and takes no more.
    *
    * @param rows y
    * @param columns x
@@ -82,8 +81,12 @@ public record VaeTiling(long maxActivationBytes, int maxTileSize) {
     return most;
   }
 
-  /** {@return latents across a tile, or {@link #WHOLE} where the picture needs none} */
-  int tileSize(VaeConfig config, int rows, int columns) {
+  /**
+   * {@return latents across a tile, or {@link #WHOLE} where the picture needs none}
+   *
+   * @throws ResourceLimitException if the smallest takes more than is allowed
+   */
+  public int tileSize(VaeConfig config, int rows, int columns) {
     if (activationBytes(config, rows, columns) <= maxActivationBytes) {
       return WHOLE;
     }
@@ -95,7 +98,7 @@ public record VaeTiling(long maxActivationBytes, int maxTileSize) {
         activationBytes(config, Math.min(rows, tile), Math.min(columns, tile));
     if (least > maxActivationBytes) {
       throw new ResourceLimitException(
-          "Cannot decode a picture of " + rows + " x " + columns + " latents: a tile of " + tile
+          "No memory for a picture of " + rows + " x " + columns + " latents: a tile of " + tile
               + " x " + tile + " takes " + least + " bytes, of which " + maxActivationBytes
               + " are allowed\n  Raise maxActivationBytes",
           least,
