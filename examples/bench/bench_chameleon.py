@@ -129,7 +129,8 @@ def figures(args):
   dtype = getattr(torch, args.dtype)
   model = ChameleonForConditionalGeneration.from_pretrained(args.model, dtype=dtype).eval()
   processor = ChameleonProcessor.from_pretrained(args.model)
-  found.append(("load", 1e3 * (time.perf_counter() - begin), "ms"))
+  load = 1e3 * (time.perf_counter() - begin)
+  found.append(("load", load, "ms"))
 
   names = model.config.vocabulary_map
   opened = names["<racm3:break>"]
@@ -148,10 +149,17 @@ def figures(args):
   empty = bos + [opened]
   drawer = Drawer(model, processor.image_seq_length)
 
+  def question(text):
+    return processor(text="<image>" + text, images=image, return_tensors="pt").to(dtype)
+
+  asked = question(both.QUESTION)
+  found.append(both.first_answer(
+      load, lambda: model.generate(**asked, do_sample=False, max_new_tokens=1)))
+
   def measure(name, contexts):
-    def draw(most, own_rows=False):
+    def draw(most, own_rows=False, pictures=args.pictures):
       with both.Steps(most=most) as steps:
-        drawer.draw(steps, contexts(), args.pictures, own_rows)
+        drawer.draw(steps, contexts(), pictures, own_rows)
       return steps
 
     draw(min(8, args.steps or 8))
@@ -162,6 +170,11 @@ def figures(args):
         both.drawing_figures(name, [run.first() for run in runs], each, args.pictures))
     own = draw(args.steps or 24, own_rows=True).steps()
     found.append((f"{name} step, codes' rows of the head", statistics.median(own), "ms"))
+    if args.together and name == "drawing":
+      each = [ms for _ in range(args.rounds)
+              for ms in draw(args.steps, pictures=args.together).steps()]
+      found.append((f"drawing of {args.together} pictures step, median",
+                    statistics.median(each), "ms"))
 
   found.append(("drawing, pictures at once", args.pictures, ""))
   measure("drawing", lambda: [words + [opened], empty])
@@ -172,11 +185,10 @@ def figures(args):
 
   measure("drawing behind a picture", behind_a_picture)
 
-  asked = processor(
-      text="<image>" + both.QUESTION, images=image, return_tensors="pt").to(dtype)
   encoding = both.timed(args.rounds, lambda: encode(dtype))
   found.append((f"picture encoding, {side}x{side}", encoding, "ms"))
-  found += both.caption_figures(model, asked, side, args.tokens, args.rounds)
+  found += both.caption_figures(
+      model, asked, question(both.SECOND), side, args.tokens, args.rounds)
   found.append(both.peak())
   if dtype != torch.float32:
     # diptych encodes in float32 whatever the transformer computes in

@@ -30,7 +30,9 @@ def figures(args):
   dtype = getattr(torch, args.dtype)
   model = JanusForConditionalGeneration.from_pretrained(args.model, dtype=dtype).eval()
   processor = JanusProcessor.from_pretrained(args.model)
-  found.append(("load", 1e3 * (time.perf_counter() - begin), "ms"))
+  load = 1e3 * (time.perf_counter() - begin)
+  found.append(("load", load, "ms"))
+  side = model.config.vision_config.image_size
 
   def chat(content):
     messages = [{"role": "user", "content": content}]
@@ -40,31 +42,53 @@ def figures(args):
       text=[chat([{"type": "text", "text": both.PROMPT}])], generation_mode="image",
       return_tensors="pt")
 
-  def draw(most):
+  def question(words):
+    return processor(
+        text=[chat([{"type": "image"}, {"type": "text", "text": words}])],
+        images=both.gradient(side), return_tensors="pt").to(dtype)
+
+  asked = question(both.QUESTION)
+  found.append(both.first_answer(
+      load, lambda: model.generate(**asked, do_sample=False, max_new_tokens=1)))
+
+  def draw(most, pictures=args.pictures):
     with both.Steps(model.model.generation_head, most) as steps:
       codes = model.generate(
           **drawing, generation_mode="image", do_sample=True, guidance_scale=5,
-          num_return_sequences=args.pictures)
+          num_return_sequences=pictures)
       return steps, codes
     return steps, None
 
-  draw(8)
-  first, each, decoding = [], [], []
-  for _ in range(args.rounds):
-    steps, codes = draw(args.steps)
-    first.append(steps.first())
-    each += steps.steps()
-    if codes is not None:
-      begin = time.perf_counter()
-      model.decode_image_tokens(codes[:1])
-      decoding.append(1e3 * (time.perf_counter() - begin))
+  def measure(pictures):
+    """Times of the first code, of every step, of the decoder, and of whole drawings."""
+    first, each, decoding, whole = [], [], [], []
+    for _ in range(args.rounds):
+      steps, codes = draw(args.steps, pictures)
+      first.append(steps.first())
+      each += steps.steps()
+      if codes is not None:
+        begin = time.perf_counter()
+        for one in codes.split(1):
+          model.decode_image_tokens(one)
+        end = time.perf_counter()
+        decoding.append(1e3 * (end - begin) / len(codes))
+        whole.append(1e3 * (end - steps.begin))
+    return first, each, decoding, whole
+
+  draw(min(8, args.steps or 8))
+  first, each, decoding, whole = measure(args.pictures)
   found.append(("drawing, pictures at once", args.pictures, ""))
   found += both.drawing_figures("drawing", first, each, args.pictures)
+  found += both.whole_figure("drawing", whole)
+  if args.together:
+    name = f"drawing of {args.together} pictures"
+    draw(min(8, args.steps or 8), args.together)
+    _, each, _, whole = measure(args.together)
+    found.append((f"{name} step, median", statistics.median(each), "ms"))
+    found += both.whole_figure(name, whole)
 
-  asked = processor(
-      text=[chat([{"type": "image"}, {"type": "text", "text": both.QUESTION}])],
-      images=both.gradient(384), return_tensors="pt").to(dtype)
-  found += both.caption_figures(model, asked, 384, args.tokens, args.rounds)
+  found += both.caption_figures(
+      model, asked, question(both.SECOND), side, args.tokens, args.rounds)
   found.append(both.peak())
 
   if decoding:
@@ -72,7 +96,8 @@ def figures(args):
     if dtype != torch.float32:
       # diptych decodes in float32 whatever the transformer computes in
       model.model.vqmodel.float()
-      in_float32 = both.timed(args.rounds, lambda: model.decode_image_tokens(codes[:1]))
+      codes = draw(0, 1)[1]
+      in_float32 = both.timed(args.rounds, lambda: model.decode_image_tokens(codes))
       found.append(("picture decoding (VQ), float32", in_float32, "ms"))
   return found
 

@@ -11,6 +11,7 @@ import time
 
 PROMPT = "a large red circle above a small blue square"
 QUESTION = "Describe the picture."
+SECOND = "How many shapes are in it?"
 
 
 class Stopped(Exception):
@@ -55,27 +56,43 @@ def gradient(side):
   return Image.fromarray(numpy.broadcast_to(x, (side, side, 3)).astype(numpy.uint8))
 
 
-def drawing_figures(name, first, steps, pictures):
+def drawing_figures(name, first, steps, pictures, of="code"):
   median = statistics.median(steps)
-  return [
-      (f"{name}, first code", statistics.median(first), "ms"),
+  found = [
+      (f"{name}, first {of}", statistics.median(first), "ms"),
       (f"{name} step, median", median, "ms"),
       (f"{name} step, 95th percentile", sorted(steps)[int(0.95 * (len(steps) - 1))], "ms"),
-      (f"{name}, codes of all pictures", 1e3 * pictures / median, "codes/s"),
   ]
+  if of == "code":
+    found.append((f"{name}, codes of all pictures", 1e3 * pictures / median, "codes/s"))
+  return found
 
 
-def caption_figures(model, asked, side, tokens, rounds):
-  """Greedy answers; a step is a call of the output head."""
+def whole_figure(name, times):
+  """Prompt to pixels; nothing where drawings were stopped early."""
+  return [(f"{name}, from prompt to pixels", statistics.median(times), "ms")] if times else []
 
-  def caption(tokens):
+
+def first_answer(load, answer):
+  """Load and the first token of the first caption, nothing warm; `answer` takes one token."""
+  begin = time.perf_counter()
+  answer()
+  return ("load and first token of a caption", load + 1e3 * (time.perf_counter() - begin), "ms")
+
+
+def caption_figures(model, asked, second, side, tokens, rounds):
+  """Greedy answers; a step is a call of the output head. The second question is a request like the
+  first, as these programs keep nothing of a picture between two calls of generate."""
+
+  def caption(tokens, asked=asked):
     with Steps(model.lm_head) as steps:
       model.generate(**asked, do_sample=False, max_new_tokens=tokens, min_new_tokens=tokens)
     return steps
 
   caption(2)
-  first, each = [], []
+  first, each, again = [], [], []
   for _ in range(rounds):
+    again.append(caption(2, second).first())
     steps = caption(tokens)
     first.append(steps.first())
     each.append(1e3 * (steps.times[-1] - steps.times[0]) / (len(steps.times) - 1))
@@ -84,6 +101,7 @@ def caption_figures(model, asked, side, tokens, rounds):
       (f"caption of {side}x{side}, first token", statistics.median(first), "ms"),
       ("caption, a token", token, "ms"),
       ("caption, tokens", 1e3 / token, "tokens/s"),
+      ("second question, first token", statistics.median(again), "ms"),
   ]
 
 
@@ -109,7 +127,7 @@ def child(command):
 
 def compare(args, program):
   shared = ["--dtype", args.dtype, "--tokens", str(args.tokens), "--steps", str(args.steps),
-            "--pictures", str(args.pictures)]
+            "--pictures", str(args.pictures), "--together", str(args.together)]
   ours = shlex.split(args.vs) + ["bench", "--model", args.model, "--json", "--quiet"] + shared
   theirs = [sys.executable, program, args.model, "--json"] + shared
   if args.threads:
@@ -148,6 +166,7 @@ def main(program, doc, figures):
   parser.add_argument("--steps", type=int, default=0, help="stop a drawing early; 0 draws it all")
   parser.add_argument("--tokens", type=int, default=32)
   parser.add_argument("--pictures", type=int, default=1)
+  parser.add_argument("--together", type=int, default=0, help="draw so many at once as well")
   parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
   parser.add_argument("--json", action="store_true")
   parser.add_argument("--vs", metavar="COMMAND", help="how diptych is run, to compare")

@@ -69,6 +69,9 @@ class CommandLineTest {
         "export --part vq-decoder",
         "export --part eyes -o x.onnx",
         "bench --tokens 1",
+        "bench --together -1",
+        "bench cold --rounds 0",
+        "bench cold --model x --demo janus",
         "bench make --shape janus-1t x",
         "bench kernels --inputs 65",
         "bench kernels --rows 1,0",
@@ -289,81 +292,6 @@ class CommandLineTest {
     JsonObject json = run.json();
     assertThat(json.getAsJsonArray("findings").toString())
         .contains("libtorch 2.7.1", "ONNX Runtime", "djl api");
-  }
-
-  @Test
-  void benchNamesEveryFigureWithItsUnit() {
-    JsonObject json = Cli.tiny("bench", "--tokens", 3, "--json", "--quiet").json();
-
-    Map<String, String> units = new LinkedHashMap<>();
-    json.getAsJsonArray("figures")
-        .forEach(
-            f -> {
-              JsonObject figure = f.getAsJsonObject();
-              units.put(figure.get("name").getAsString(), figure.get("unit").getAsString());
-              assertThat(figure.get("value").getAsDouble()).as(f.toString()).isPositive();
-            });
-    assertThat(units)
-        .containsEntry("drawing step, median", "ms")
-        .containsEntry("drawing step, share of bandwidth", "%")
-        .containsEntry("drawing step, native calls", "")
-        .containsEntry("picture encoding, 384x384", "ms")
-        .containsEntry("picture decoding (VQ)", "ms")
-        .containsEntry("caption of 384x384, first token", "ms")
-        .containsEntry("caption, tokens", "tokens/s")
-        .containsEntry("memory bandwidth, float32 sum", "GB/s")
-        .containsEntry("peak resident memory", "MB");
-  }
-
-  @Test
-  void benchNamesEveryProductByRowsAndFormat() {
-    JsonObject json =
-        Cli.run(
-                "bench", "kernels", "--outputs", 64, "--inputs", 128, "--rows", "65,1", "--rounds",
-                1, "--json")
-            .json();
-
-    List<String> products = new ArrayList<>();
-    json.getAsJsonArray("figures")
-        .forEach(
-            f -> {
-              JsonObject figure = f.getAsJsonObject();
-              products.add(figure.get("rows") + " " + figure.get("dtype").getAsString());
-              for (String name : List.of("ms", "gigabytesPerSecond", "gigaflops")) {
-                assertThat(figure.get(name).getAsDouble()).as(f.toString()).isPositive();
-              }
-            });
-    assertThat(products)
-        .containsExactly("65 bfloat16", "65 int8", "65 int4", "1 bfloat16", "1 int8", "1 int4");
-  }
-
-  @Test
-  void benchMeasuresAChameleonThatItMade() {
-    Path model = folder.resolve("chameleon");
-    Cli made = Cli.run("bench", "make", "--shape", "chameleon-tiny", model);
-    assertThat(made.stderr()).contains("no published size");
-
-    Cli run =
-        Cli.run(
-            "bench", "--model", model, "--steps", 4, "--tokens", 3, "--json", "--quiet");
-
-    Map<String, Double> figures = new LinkedHashMap<>();
-    assertThat(run.exitCode()).as(run.stderr()).isZero();
-    run.json()
-        .getAsJsonArray("figures")
-        .forEach(
-            f ->
-                figures.put(
-                    f.getAsJsonObject().get("name").getAsString(),
-                    f.getAsJsonObject().get("value").getAsDouble()));
-    assertThat(figures)
-        .containsEntry("drawing, rows of a picture", 2.0)
-        .containsEntry("drawing step, native calls", 1.0)
-        .containsEntry("drawing behind a picture, rows of a picture", 3.0)
-        .containsEntry("drawing behind a picture step, native calls", 1.0)
-        .containsKeys("caption of 64x64, first token", "caption step, read");
-    assertThat(figures.get("picture encoding, 64x64")).isPositive();
-    assertThat(figures.get("drawing behind a picture step, read")).isPositive();
   }
 
   private List<String> names() {

@@ -55,6 +55,22 @@ final class BenchCommand implements Callable<Integer> {
       description = "Pictures drawn at once (default: 1).")
   int pictures;
 
+  @Option(
+      names = "--together",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Draw N pictures at once as well, to compare (default: leave that out).")
+  int together;
+
+  @Option(
+      names = "--picture-memory",
+      paramLabel = "MB",
+      defaultValue = "0",
+      description =
+          "Load with so much room for pictures that are asked about again, and ask again in another"
+              + " session; Janus alone keeps any (default: 0).")
+  int pictureMemory;
+
   @Mixin ModelOptions model;
   @Mixin ReportOptions report;
 
@@ -66,6 +82,7 @@ final class BenchCommand implements Callable<Integer> {
   static CommandLine commandLine(Console console) {
     return new CommandLine(new BenchCommand(console))
         .addSubcommand(new MakeCommand(console))
+        .addSubcommand(new ColdCommand(console))
         .addSubcommand(new KernelsCommand(console))
         .addSubcommand(new QualityCommand(console));
   }
@@ -78,6 +95,11 @@ final class BenchCommand implements Callable<Integer> {
           "expected --steps of at least 0, --tokens of at least 2, --rounds and --pictures of at"
               + " least 1");
     }
+    if (together < 0 || pictureMemory < 0) {
+      throw new ParameterException(
+          spec.commandLine(), "expected --together and --picture-memory of at least 0");
+    }
+    model.pictureMemory = pictureMemory * 1_000_000L;
     CheckpointSummary summary = Diptych.inspect(model.folder());
     List<Benchmark.Figure> figures;
     try (Interrupt interrupt = new Interrupt();
@@ -86,7 +108,8 @@ final class BenchCommand implements Callable<Integer> {
       figures =
           new Benchmark(loaded, summary, interrupt.cancellation(), note)
               .run(
-                  new Benchmark.Plan(steps, tokens, rounds, pictures, model.device),
+                  new Benchmark.Plan(
+                      steps, tokens, rounds, pictures, together, pictureMemory > 0, model.device),
                   model.loadMillis());
     }
     if (report.json) {
@@ -97,7 +120,7 @@ final class BenchCommand implements Callable<Integer> {
             .out()
             .println(
                 String.format(
-                    Locale.ROOT, "%-44s %12.2f %s", figure.name(), figure.value(), figure.unit()));
+                    Locale.ROOT, "%-56s %12.2f %s", figure.name(), figure.value(), figure.unit()));
       }
     }
     return 0;

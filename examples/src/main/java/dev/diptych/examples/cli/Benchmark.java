@@ -2,13 +2,11 @@ package dev.diptych.examples.cli;
 
 import dev.diptych.core.Cancellation;
 import dev.diptych.core.DeviceChoice;
-import dev.diptych.core.FinishReason;
 import dev.diptych.core.GenerationCancelledException;
 import dev.diptych.core.GenerationListener;
 import dev.diptych.core.GenerationOptions;
 import dev.diptych.core.GenerationRequest;
 import dev.diptych.core.GenerationResult;
-import dev.diptych.core.Image;
 import dev.diptych.core.Modality;
 import dev.diptych.core.Output;
 import dev.diptych.core.UnifiedModel;
@@ -21,8 +19,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /** Times drawings and captions through the public API, as a user would see them. */
@@ -39,14 +39,19 @@ final class Benchmark {
   // A step of denoising computes with all patches at once: no codes, and not bound by what it reads.
   private final boolean denoises;
   private final CheckpointSummary.Step step;
-  // Pixels of a side of the picture that is read, so that no resizing is timed.
-  private final int side;
+  private final CaptionBenchmark asked;
   private final Cancellation cancellation;
   private final Consumer<String> note;
   private final List<Figure> figures = new ArrayList<>();
 
   /** One measured number. */
-  record Figure(String name, double value, String unit) {}
+  record Figure(String name, double value, String unit) {
+    /** {@return the smallest that a share of all do not exceed, NaN without any} */
+    static double percentile(List<Double> values, double p) {
+      List<Double> sorted = values.stream().sorted().toList();
+      return sorted.isEmpty() ? Double.NaN : sorted.get((int) Math.ceil(p * (sorted.size() - 1)));
+    }
+  }
 
   /**
    * What is measured.
@@ -55,8 +60,21 @@ final class Benchmark {
    * @param tokens most tokens of a caption
    * @param rounds how often
    * @param pictures pictures in one drawing
+   * @param together pictures of one more drawing; 0 leaves it out
+   * @param remembers whether the model keeps pictures that were asked about
    */
-  record Plan(int steps, int tokens, int rounds, int pictures, DeviceChoice device) {}
+  record Plan(
+      int steps,
+      int tokens,
+      int rounds,
+      int pictures,
+      int together,
+      boolean remembers,
+      DeviceChoice device) {
+    Plan with(int pictures) {
+      return new Plan(steps, tokens, rounds, pictures, together, remembers, device);
+    }
+  }
 
   Benchmark(
       UnifiedModel model,
@@ -66,23 +84,35 @@ final class Benchmark {
     this.model = model;
     this.denoises = model.defaults(Output.IMAGE).inferenceSteps().isPresent();
     this.step = summary.step().orElseThrow();
-    Map<String, String> sizes = summary.sizes();
-    String own = sizes.getOrDefault("image.resolution", "384");
-    this.side = Integer.parseInt(sizes.getOrDefault("image.target_size", own));
     this.cancellation = cancellation;
     this.note = note;
+    this.asked = new CaptionBenchmark(model, step, side(summary.sizes()), cancellation, note, figures);
+  }
+
+  /** {@return pixels of a side of the picture that is read, so that no resizing is timed} */
+  private static int side(Map<String, String> sizes) {
+    for (String name : List.of("image.target_size", "image.resolution", "vision.image_size")) {
+      if (sizes.containsKey(name)) {
+        return Integer.parseInt(sizes.get(name));
+      }
+    }
+    return 384;
   }
 
   /** Measures everything. */
   List<Figure> run(Plan plan, double loadMillis) {
     add("threads", LibTorch.threads(), "");
     add("load", loadMillis, "ms");
+    asked.first(loadMillis);
     int words = promptTokens(false);
     draw(plan, DRAWING, new Prompt(words, 0));
     if (drawsBehindPictures()) {
       draw(plan, EDITING, new Prompt(words, promptTokens(true) - words));
     }
-    caption(plan);
+    if (plan.together() > 0) {
+      together(plan);
+    }
+    asked.run(plan);
     add("peak resident memory", peakMegabytes(), "MB");
     // Last, so that its own tensor is not in the peak.
     note.accept("measuring the memory's bandwidth");
@@ -111,7 +141,7 @@ final class Benchmark {
   private int promptTokens(boolean picture) {
     GenerationRequest.Builder request = GenerationRequest.builder();
     if (picture) {
-      request.image(gradient());
+      request.image(asked.gradient(0));
     }
     GenerationOptions options =
         GenerationOptions.builder().maxTokens(1).greedy(true).seed(1).build();
@@ -132,6 +162,7 @@ final class Benchmark {
     List<Double> steps = new ArrayList<>();
     List<Double> first = new ArrayList<>();
     List<Double> decoding = new ArrayList<>();
+    List<Double> whole = new ArrayList<>();
     double calls = 0;
     for (int i = 0; i < plan.rounds(); i++) {
       Drawing drawing = draw(plan, prompt, plan.steps());
@@ -141,18 +172,24 @@ final class Benchmark {
       if (drawing.result != null) {
         decoding.add(drawing.result.timings().imageDecoding().toNanos() / 1e6 / plan.pictures());
       }
+      if (plan.steps() == 0) {
+        whole.add(drawing.wholeMillis);
+      }
     }
-    double median = percentile(steps, 0.5);
+    double median = Figure.percentile(steps, 0.5);
     if (name.equals(DRAWING)) {
       add(name + ", pictures at once", plan.pictures(), "");
     }
-    add(name + (denoises ? ", first step" : ", first code"), percentile(first, 0.5), "ms");
+    add(name + (denoises ? ", first step" : ", first code"), Figure.percentile(first, 0.5), "ms");
     add(name + " step, median", median, "ms");
-    add(name + " step, 95th percentile", percentile(steps, 0.95), "ms");
+    add(name + " step, 95th percentile", Figure.percentile(steps, 0.95), "ms");
     add(name + " step, native calls", calls, "");
+    if (!whole.isEmpty()) {
+      add(name + ", from prompt to pixels", Figure.percentile(whole, 0.5), "ms");
+    }
     if (!decoding.isEmpty()) {
       String decoder = denoises ? "picture decoding (VAE)" : "picture decoding (VQ)";
-      add(decoder, percentile(decoding, 0.5), "ms");
+      add(decoder, Figure.percentile(decoding, 0.5), "ms");
     }
     if (denoises) {
       return;
@@ -162,7 +199,29 @@ final class Benchmark {
     add(name + ", codes of all pictures", 1000 * plan.pictures() / median, "codes/s");
     double drawn = steps.size() / (2.0 * plan.rounds());
     double cached = plan.pictures() * Arrays.stream(rows).mapToDouble(r -> r + drawn).sum();
-    add(name + " step, read", gigabytes(step.drawing(), cached) / (median / 1e3), "GB/s");
+    add(name + " step, read", asked.gigabytes(step.drawing(), cached) / (median / 1e3), "GB/s");
+  }
+
+  /** Several pictures of one prompt beside one: their steps, and all of it where it is drawn. */
+  private void together(Plan plan) {
+    String name = "drawing of " + plan.together() + " pictures";
+    note.accept(name);
+    Prompt prompt = new Prompt(0, 0);
+    Plan many = plan.with(plan.together());
+    draw(many, prompt, plan.steps() == 0 ? 8 : Math.min(8, plan.steps()));
+    List<Double> steps = new ArrayList<>();
+    List<Double> whole = new ArrayList<>();
+    for (int i = 0; i < plan.rounds(); i++) {
+      Drawing drawing = draw(many, prompt, plan.steps());
+      steps.addAll(drawing.steps());
+      if (plan.steps() == 0) {
+        whole.add(drawing.wholeMillis);
+      }
+    }
+    add(name + " step, median", Figure.percentile(steps, 0.5), "ms");
+    if (!whole.isEmpty()) {
+      add(name + ", from prompt to pixels", Figure.percentile(whole, 0.5), "ms");
+    }
   }
 
   /** {@return positions of every row of a picture before its first code} */
@@ -178,37 +237,6 @@ final class Benchmark {
     };
   }
 
-  private void caption(Plan plan) {
-    note.accept("captioning");
-    caption(2);
-    List<Double> encoding = new ArrayList<>();
-    List<Double> first = new ArrayList<>();
-    List<Double> each = new ArrayList<>();
-    double cached = 0;
-    for (int i = 0; i < plan.rounds(); i++) {
-      GenerationResult result = caption(plan.tokens());
-      encoding.add(result.timings().imageEncoding().toNanos() / 1e6);
-      first.add(result.timings().firstToken().toNanos() / 1e6);
-      int more = result.tokenIds().size() - 1;
-      if (more > 0) {
-        each.add(result.timings().tokens().toNanos() / 1e6 / more);
-      }
-      if (result.finishReason() == FinishReason.STOP) {
-        note.accept("the caption ended after " + (more + 1) + " tokens");
-      }
-      cached = result.promptTokenIds().size() + more / 2.0;
-    }
-    String picture = side + "x" + side;
-    add("picture encoding, " + picture, percentile(encoding, 0.5), "ms");
-    add("caption of " + picture + ", first token", percentile(first, 0.5), "ms");
-    if (!each.isEmpty()) {
-      double median = percentile(each, 0.5);
-      add("caption, a token", median, "ms");
-      add("caption, tokens", 1000 / median, "tokens/s");
-      add("caption step, read", gigabytes(step.text(), cached) / (median / 1e3), "GB/s");
-    }
-  }
-
   /** One drawing with the times of its steps. */
   private static final class Drawing implements GenerationListener {
     private final long begin = System.nanoTime();
@@ -216,6 +244,7 @@ final class Benchmark {
     private final int most;
     private final Cancellation own;
     private double firstMillis;
+    private double wholeMillis;
     private long firstCalls;
     private long calls;
     private GenerationResult result;
@@ -254,11 +283,18 @@ final class Benchmark {
   private Drawing draw(Plan plan, Prompt prompt, int most) {
     Cancellation own = most > 0 ? new Cancellation() : cancellation;
     Drawing drawing = new Drawing(most, own);
-    GenerationOptions options =
-        GenerationOptions.builder().pictures(plan.pictures()).guidanceScale(5).seed(1).build();
+    GenerationOptions.Builder options =
+        GenerationOptions.builder().pictures(plan.pictures()).guidanceScale(5).seed(1);
     GenerationRequest.Builder request = GenerationRequest.builder();
     if (prompt.picture > 0) {
-      request.image(gradient());
+      request.image(asked.gradient(0));
+    }
+    Set<Modality> reads =
+        prompt.picture > 0 ? EnumSet.allOf(Modality.class) : EnumSet.of(Modality.TEXT);
+    GenerationOptions defaults = model.defaults(reads, Output.IMAGE);
+    if (defaults.think().isPresent()) {
+      // Words before the picture are not steps of it.
+      options.think(false);
     }
     try {
       drawing.result =
@@ -266,10 +302,11 @@ final class Benchmark {
               request
                   .text(PROMPT)
                   .output(Output.IMAGE)
-                  .options(options.orElse(model.defaults(Output.IMAGE)))
+                  .options(options.build().orElse(defaults))
                   .listener(drawing)
                   .cancellation(own)
                   .build());
+      drawing.wholeMillis = (System.nanoTime() - drawing.begin) / 1e6;
     } catch (GenerationCancelledException e) {
       if (cancellation.cancelled()) {
         throw e;
@@ -281,42 +318,6 @@ final class Benchmark {
     return drawing;
   }
 
-  private GenerationResult caption(int tokens) {
-    GenerationOptions options =
-        GenerationOptions.builder()
-            .maxTokens(tokens)
-            .greedy(true)
-            .repetitionPenalty(1)
-            .seed(1)
-            .build();
-    return model.generate(
-        GenerationRequest.builder()
-            .image(gradient())
-            .text(model.captionQuestion())
-            .options(options.orElse(model.defaults(Output.TEXT)))
-            .cancellation(cancellation)
-            .build());
-  }
-
-  private Image gradient() {
-    byte[] rgb = new byte[3 * side * side];
-    for (int i = 0; i < rgb.length; i++) {
-      rgb[i] = (byte) (i / 3 % side * (i % 3 + 1) / 3);
-    }
-    return Image.of(side, side, rgb);
-  }
-
-  private double gigabytes(long weights, double positions) {
-    double weight =
-        switch (model.dtype()) {
-          // the few tensors that stay in bfloat16 are left out of account
-          case INT8 -> 1;
-          case INT4 -> 0.5 + 4 / 64.0;
-          default -> model.dtype().bytes();
-        };
-    return (weight * weights + model.dtype().bytes() * step.cache() * positions) / 1e9;
-  }
-
   private void share(String read, String name, double bandwidth) {
     figures.stream()
         .filter(f -> f.name().equals(read))
@@ -326,11 +327,6 @@ final class Benchmark {
 
   private void add(String name, double value, String unit) {
     figures.add(new Figure(name, value, unit));
-  }
-
-  private static double percentile(List<Double> values, double p) {
-    List<Double> sorted = values.stream().sorted().toList();
-    return sorted.isEmpty() ? Double.NaN : sorted.get((int) Math.ceil(p * (sorted.size() - 1)));
   }
 
   /** The kernel's own record, so short peaks count too; elsewhere the heap alone is known. */

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Iterator;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -37,8 +38,8 @@ final class MakeCommand implements Callable<Integer> {
       names = "--tokenizer",
       paramLabel = "DIR",
       description =
-          "Checkpoint whose tokenizer is taken (default: the demo's for a Janus, a made-up one for a"
-              + " Chameleon).")
+          "Checkpoint whose tokenizer is taken (default: the demo's for a Janus or a Transfusion, a"
+              + " made-up one for a Chameleon).")
   Path tokenizer;
 
   @Option(
@@ -75,18 +76,23 @@ final class MakeCommand implements Callable<Integer> {
     Files.createDirectories(folder);
     report.note(console, shape + ": " + sizes.size());
     sizes.writeFiles(folder, Optional.ofNullable(tokenizer));
-    Path target = folder.resolve("model.safetensors");
-    Path partial = folder.resolve("model.safetensors.partial");
+    for (Map.Entry<String, Map<String, long[]>> file : sizes.weights().entrySet()) {
+      write(folder.resolve(file.getKey()), file.getValue());
+    }
+    console.out().println(folder);
+    return 0;
+  }
+
+  private void write(Path target, Map<String, long[]> tensors) throws IOException {
+    Path partial = target.resolveSibling(target.getFileName() + ".partial");
     boolean bar = console.errIsTerminal() && !report.quiet;
     Interrupt interrupt = Interrupt.removing(partial);
     try (Progress progress = new Progress(console, bar, "writing", " M numbers")) {
-      RandomCheckpoint.write(partial, sizes.tensors(), seed, progress);
+      RandomCheckpoint.write(partial, tensors, seed, progress);
       Files.move(partial, target, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(partial);
       interrupt.close();
     }
-    console.out().println(folder);
-    return 0;
   }
 }

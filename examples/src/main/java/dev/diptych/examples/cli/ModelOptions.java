@@ -71,6 +71,9 @@ final class ModelOptions {
       description = "Give weights memory of their own, where files may change or a drive go away.")
   boolean copyWeights;
 
+  /** Bytes for pictures that are asked about again; no option of its own. */
+  long pictureMemory;
+
   private Path folder;
   private long loadMillis;
   private DType loadedDtype;
@@ -131,7 +134,11 @@ final class ModelOptions {
       throw new CheckpointException(
           "No image decoder at " + imageDecoder + "\n  expected an ONNX file\n  found    nothing");
     }
-    LoadOptions options = LoadOptions.DEFAULT.withDevice(device).withDtype(dtype);
+    LoadOptions options =
+        LoadOptions.DEFAULT
+            .withDevice(device)
+            .withDtype(dtype)
+            .withPictureMemory(pictureMemory);
     if (imageDecoder != null) {
       options = options.withImageDecoder(imageDecoder);
     }

@@ -18,11 +18,17 @@ interface ModelShape {
   static Map<String, ModelShape> all() {
     Map<String, ModelShape> shapes = new LinkedHashMap<>(JanusShape.all());
     shapes.putAll(ChameleonShape.all());
+    shapes.putAll(TransfusionShape.all());
     return shapes;
   }
 
-  /** {@return every tensor with its shape, in file order} */
+  /** {@return every tensor of the model's own file with its shape, in file order} */
   Map<String, long[]> tensors();
+
+  /** {@return the files of weights, and the tensors of each} */
+  default Map<String, Map<String, long[]>> weights() {
+    return Map.of("model.safetensors", tensors());
+  }
 
   /**
    * Writes every file but the weights.
@@ -34,7 +40,8 @@ interface ModelShape {
   /** {@return how large the checkpoint is, in words} */
   default String size() {
     long parameters =
-        tensors().values().stream()
+        weights().values().stream()
+            .flatMap(file -> file.values().stream())
             .mapToLong(s -> Arrays.stream(s).reduce(1, Math::multiplyExact))
             .sum();
     return String.format(

@@ -3,6 +3,7 @@ package dev.diptych.models.transfusion;
 import dev.diptych.core.engine.OnnxExport;
 import dev.diptych.core.engine.OnnxWeights;
 import dev.diptych.core.engine.WeightLoader;
+import dev.diptych.core.vae.VaeConfig;
 import dev.diptych.core.vae.VaeLayout;
 import dev.diptych.core.weights.CheckpointSummary;
 import dev.diptych.core.weights.Weights;
@@ -46,7 +47,7 @@ public final class TransfusionCheckpoint {
               bytes -> c.cacheBytes(drawing, bytes),
               bytes -> c.cacheBytes(c.maxPositionEmbeddings(), bytes));
       return CheckpointSummary.of(files.checkpoint(), config.modelType())
-          .with(layout(config), sizes(config), weights.report(), memory, step(config));
+          .with(layout(config), sizes(config, files.vae()), weights.report(), memory, step(config));
     }
   }
 
@@ -70,7 +71,7 @@ public final class TransfusionCheckpoint {
         CheckpointSummary.Contexts.FULL_PICTURES_AND_EMPTY);
   }
 
-  private static Map<String, String> sizes(TransfusionConfig config) {
+  private static Map<String, String> sizes(TransfusionConfig config, VaeConfig vae) {
     DecoderConfig c = config.decoder();
     Map<String, String> sizes = new LinkedHashMap<>();
     put(sizes, "text.vocab_size", c.vocabSize());
@@ -81,6 +82,7 @@ public final class TransfusionCheckpoint {
     put(sizes, "text.num_key_value_heads", c.numKeyValueHeads());
     put(sizes, "text.max_position_embeddings", c.maxPositionEmbeddings());
     put(sizes, "image.tokens", config.patches());
+    put(sizes, "image.resolution", config.latentSize() * vae.patchSize());
     put(sizes, "image.latent_channels", config.latentChannels());
     put(sizes, "image.latent_size", config.latentSize());
     put(sizes, "image.patch_size", config.patchSize());
