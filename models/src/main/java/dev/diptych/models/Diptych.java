@@ -40,8 +40,8 @@ public final class Diptych {
   private enum Family {
     JANUS("janus", "multi_modality") {
       @Override
-      boolean isOne(Path folder) {
-        return super.isOne(folder) && !JanusFlowCheckpoint.isOne(config(folder));
+      boolean isOne(Path folder, Optional<JsonMap> config) {
+        return super.isOne(folder, config) && !JanusFlowCheckpoint.isOne(config.orElseThrow());
       }
 
       @Override
@@ -78,8 +78,8 @@ public final class Diptych {
 
     JANUS_FLOW("multi_modality") {
       @Override
-      boolean isOne(Path folder) {
-        return super.isOne(folder) && JanusFlowCheckpoint.isOne(config(folder));
+      boolean isOne(Path folder, Optional<JsonMap> config) {
+        return super.isOne(folder, config) && JanusFlowCheckpoint.isOne(config.orElseThrow());
       }
 
       @Override
@@ -105,8 +105,8 @@ public final class Diptych {
 
     CHAMELEON("chameleon") {
       @Override
-      boolean isOne(Path folder) {
-        return ChameleonCheckpoint.isOne(folder);
+      boolean isOne(Path folder, Optional<JsonMap> config) {
+        return super.isOne(folder, config) || ChameleonCheckpoint.isOfMeta(folder);
       }
 
       @Override
@@ -176,8 +176,9 @@ public final class Diptych {
 
     BAGEL("bagel") {
       @Override
-      boolean isOne(Path folder) {
-        return BagelCheckpoint.isOne(folder);
+      boolean isOne(Path folder, Optional<JsonMap> config) {
+        return super.isOne(folder, config)
+            || config.isEmpty() && BagelCheckpoint.isWithoutConfig(folder);
       }
 
       @Override
@@ -204,8 +205,8 @@ public final class Diptych {
     // Its model_type is that of any Llama; isOne looks at the architectures.
     MONOFORMER("llama of the architecture MonoFormerForCausalLM") {
       @Override
-      boolean isOne(Path folder) {
-        return MonoFormerCheckpoint.isOne(folder);
+      boolean isOne(Path folder, Optional<JsonMap> config) {
+        return config.map(MonoFormerCheckpoint::isOne).orElse(false);
       }
 
       @Override
@@ -236,9 +237,8 @@ public final class Diptych {
     }
 
     /** {@return whether the folder is of this family: by config.json, unless it has other signs} */
-    boolean isOne(Path folder) {
-      return Files.isRegularFile(folder.resolve("config.json"))
-          && modelTypes.contains(modelType(folder));
+    boolean isOne(Path folder, Optional<JsonMap> config) {
+      return config.filter(c -> modelTypes.contains(modelType(c))).isPresent();
     }
 
     abstract UnifiedModel load(Path folder, LoadOptions options);
@@ -251,7 +251,12 @@ public final class Diptych {
 
     /** {@return the family of a folder, if it is one of ours} */
     static Optional<Family> find(Path folder) {
-      return Arrays.stream(values()).filter(f -> f.isOne(folder)).findFirst();
+      // Read once for all: some hold a vocabulary.
+      Optional<JsonMap> config =
+          Files.isRegularFile(folder.resolve("config.json"))
+              ? Optional.of(config(folder))
+              : Optional.empty();
+      return Arrays.stream(values()).filter(f -> f.isOne(folder, config)).findFirst();
     }
 
     /** {@return the family of a folder, which must be one of ours} */
@@ -261,7 +266,7 @@ public final class Diptych {
               () ->
                   new UnsupportedModelException(
                       "No family of this library runs model_type "
-                          + modelType(folder)
+                          + modelType(config(folder))
                           + "\n  in        "
                           + folder.resolve("config.json")
                           + "\n  supported "
@@ -308,7 +313,7 @@ public final class Diptych {
     }
     try (Checkpoint checkpoint = Checkpoint.open(location)) {
       boolean named = Files.isRegularFile(location.resolve("config.json"));
-      return CheckpointSummary.of(checkpoint, named ? modelType(location) : "unknown");
+      return CheckpointSummary.of(checkpoint, named ? modelType(config(location)) : "unknown");
     }
   }
 
@@ -336,8 +341,8 @@ public final class Diptych {
     return Family.of(folder).exportVqDecoder(folder, file);
   }
 
-  private static String modelType(Path folder) {
-    return config(folder).stringOr("model_type", "none");
+  private static String modelType(JsonMap config) {
+    return config.stringOr("model_type", "none");
   }
 
   private static JsonMap config(Path folder) {

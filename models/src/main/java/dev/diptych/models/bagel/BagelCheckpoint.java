@@ -27,9 +27,9 @@ public final class BagelCheckpoint {
 
   private BagelCheckpoint() {}
 
-  /** {@return whether a folder is one of this family, by its config.json or its other files} */
-  public static boolean isOne(Path folder) {
-    return BagelFiles.isOne(folder);
+  /** {@return whether a folder without config.json is of this family: by the files that are there} */
+  public static boolean isWithoutConfig(Path folder) {
+    return BagelFiles.isWithoutConfig(folder);
   }
 
   /**

@@ -70,19 +70,11 @@ final class BagelFiles implements AutoCloseable {
     return new BagelFiles(folder);
   }
 
-  /** {@return whether a folder is of this family: by config.json, or by the files beside none} */
-  static boolean isOne(Path folder) {
-    Path config = folder.resolve("config.json");
-    if (Files.isRegularFile(config)) {
-      JsonMap json = JsonMap.read(config, LIMIT_OF_OTHERS);
-      return json.stringOr("model_type", "none").equals(MODEL_TYPE);
-    }
+  /** {@return whether a folder without config.json is of this family: by the files that are there} */
+  static boolean isWithoutConfig(Path folder) {
     return Files.isRegularFile(folder.resolve(LLM_CONFIG))
         && Files.isRegularFile(folder.resolve(VIT_CONFIG));
   }
-
-  // The config.json that is looked at may be another family's, some of which hold a vocabulary.
-  private static final long LIMIT_OF_OTHERS = 64 << 20;
 
   Path folder() {
     return folder;

@@ -27,9 +27,9 @@ public final class ChameleonCheckpoint {
 
   private ChameleonCheckpoint() {}
 
-  /** {@return whether a folder holds a Chameleon, an Anole or a Lumina-mGPT in a published layout} */
-  public static boolean isOne(Path folder) {
-    return ChameleonFiles.isOne(folder);
+  /** {@return whether a folder is laid out as Meta publishes Chameleon, and Anole's authors theirs} */
+  public static boolean isOfMeta(Path folder) {
+    return MetaFolder.isOne(folder);
   }
 
   /**

@@ -86,16 +86,6 @@ final class ChameleonFiles implements AutoCloseable {
     }
   }
 
-  /** {@return whether a folder is one of this family, by its files or its config.json} */
-  static boolean isOne(Path folder) {
-    if (MetaFolder.isOne(folder)) {
-      return true;
-    }
-    Path file = folder.resolve("config.json");
-    return Files.isRegularFile(file)
-        && JsonMap.read(file, CONFIG_LIMIT).stringOr("model_type", "none").equals("chameleon");
-  }
-
   /**
    * Opens the files and checks all that needs no tensor's data.
    *

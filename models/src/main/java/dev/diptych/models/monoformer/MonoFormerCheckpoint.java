@@ -3,6 +3,7 @@ package dev.diptych.models.monoformer;
 import dev.diptych.core.UnsupportedModelException;
 import dev.diptych.core.engine.WeightLoader;
 import dev.diptych.core.weights.CheckpointSummary;
+import dev.diptych.core.weights.JsonMap;
 import dev.diptych.core.weights.Weights;
 import dev.diptych.models.denoising.DecoderConfig;
 import dev.diptych.models.denoising.DecoderWeights;
@@ -20,9 +21,9 @@ public final class MonoFormerCheckpoint {
 
   private MonoFormerCheckpoint() {}
 
-  /** {@return whether a folder holds a MonoFormer as it is published} */
-  public static boolean isOne(Path folder) {
-    return MonoFormerFiles.isOne(folder);
+  /** {@return whether a config.json is of a MonoFormer as it is published} */
+  public static boolean isOne(JsonMap config) {
+    return MonoFormerConfig.isOne(config);
   }
 
   /**

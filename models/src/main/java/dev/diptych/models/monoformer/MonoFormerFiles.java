@@ -30,12 +30,6 @@ final class MonoFormerFiles implements AutoCloseable {
             JsonMap.read(Files.exists(own) ? own : folder.resolve("config.json"), LIMIT));
   }
 
-  /** {@return whether a folder is of this family} */
-  static boolean isOne(Path folder) {
-    Path config = folder.resolve("config.json");
-    return Files.isRegularFile(config) && MonoFormerConfig.isOne(JsonMap.read(config, 16 << 20));
-  }
-
   /**
    * Opens a folder.
    *
