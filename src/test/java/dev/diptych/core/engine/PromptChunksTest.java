@@ -8,16 +8,15 @@ import org.junit.jupiter.api.Test;
 
 class PromptChunksTest {
   @Test
-  void chunksAreOfOneSizeAndLeaveNoRest() {
+  void chunksAreWhatTheKernelTakesAtItsBestAndTheRest() {
     assertThat(chunks(1)).containsExactly(1);
-    assertThat(chunks(620)).containsExactly(620);
-    assertThat(chunks(768)).containsExactly(384, 384);
-    assertThat(chunks(1030)).containsExactly(515, 515);
-    assertThat(chunks(1541)).containsExactly(514, 514, 513);
+    assertThat(chunks(512)).containsExactly(512);
+    assertThat(chunks(620)).containsExactly(512, 108);
+    assertThat(chunks(1030)).containsExactly(512, 512, 6);
     for (int unread = 1; unread < 5000; unread++) {
       List<Integer> sizes = chunks(unread);
       assertThat(sizes.stream().mapToInt(i -> i).sum()).isEqualTo(unread);
-      assertThat(sizes).allMatch(s -> s > 0 && s < 768);
+      assertThat(sizes).allMatch(s -> s > 0 && s <= 512);
     }
   }
 

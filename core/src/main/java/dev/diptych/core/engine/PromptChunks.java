@@ -1,13 +1,13 @@
 package dev.diptych.core.engine;
 
 /**
- * How many tokens of a prompt are read at once: few enough to cancel between, and to be multiplied
- * at the matrix kernel's best, which on an Intel Xeon with AMX lies at 450 to 770 rows and is a
- * third lower at 1030. A rest of a few tokens would read all weights for itself, which takes as long
- * as 80 tokens more, so the chunks are of one size.
+ * How many tokens of a prompt are read at once: few enough to cancel between, and as many as the matrix
+ * kernel takes at its best. On an Intel Xeon with AMX a product with 512 rows takes as long as one with
+ * 343 and two thirds of one with 513: {@code diptych bench kernels --rows 343,512,513,1030} shows it.
+ * So a prompt is read in chunks of 512 and what is left, which at 6 rows takes a sixth of a chunk.
  */
 public final class PromptChunks {
-  private static final double SIZE = 512;
+  private static final int SIZE = 512;
 
   private PromptChunks() {}
 
@@ -17,7 +17,6 @@ public final class PromptChunks {
    * @param unread at least 1
    */
   public static int next(int unread) {
-    long chunks = Math.max(1, Math.round(unread / SIZE));
-    return Math.toIntExact((unread + chunks - 1) / chunks);
+    return Math.min(unread, SIZE);
   }
 }
