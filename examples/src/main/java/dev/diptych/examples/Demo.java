@@ -9,8 +9,8 @@ import java.util.stream.Collectors;
 public enum Demo {
   /** Captions pictures and draws them. */
   JANUS(Skill.CAPTION, Skill.DRAW),
-  /** Captions, draws, and tells stories in words and pictures. */
-  CHAMELEON(Skill.CAPTION, Skill.DRAW, Skill.TELL),
+  /** Captions, draws, tells stories in words and pictures, and edits pictures. */
+  CHAMELEON(Skill.CAPTION, Skill.DRAW, Skill.TELL, Skill.EDIT),
   /** Captions, draws by denoising, tells stories, and edits pictures. */
   TRANSFUSION(Skill.CAPTION, Skill.DRAW, Skill.TELL, Skill.EDIT);
 
@@ -49,9 +49,13 @@ public enum Demo {
     return skills.contains(skill);
   }
 
-  /** {@return the first demo that was taught this} */
+  /** {@return the demo that does this where none is named} */
   public static Demo that(Skill skill) {
-    return Arrays.stream(values()).filter(demo -> demo.can(skill)).findFirst().orElseThrow();
+    return switch (skill) {
+      case CAPTION, DRAW -> JANUS;
+      case TELL -> CHAMELEON;
+      case EDIT -> TRANSFUSION;
+    };
   }
 
   /** {@return the names on a command line, with commas between} */

@@ -26,10 +26,10 @@ class DemoEvaluationTest {
   }
 
   @Test
-  void readsDrawsAndTellsWithOneStream() {
+  void readsDrawsTellsAndEditsWithOneStream() {
     DemoEvaluation.Score score;
     try (UnifiedModel model = Diptych.load(DemoModel.folder(Demo.CHAMELEON))) {
-      score = DemoEvaluation.evaluate(model, questions(0), (done, total) -> {});
+      score = DemoEvaluation.evaluate(model, questions(24), (done, total) -> {});
     }
 
     assertThat(score.captions()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.9);
@@ -37,6 +37,7 @@ class DemoEvaluationTest {
     assertThat(score.stories()).isEqualTo(24);
     // 85 % of 500 are right; of 24 that is 62 % at three standard deviations below.
     assertThat(score.storiesShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.62);
+    assertThat(score.editsShare()).as("%s", score.mistakes()).isGreaterThanOrEqualTo(0.62);
   }
 
   @Test

@@ -34,8 +34,8 @@ final class ModelOptions {
       names = "--demo",
       paramLabel = "NAME",
       converter = DemoConverter.class,
-      description = "Which embedded demo: janus; chameleon, which also tells stories; transfusion,"
-          + " which tells and edits (default: janus; of tell: chameleon; of edit: transfusion).")
+      description = "Which embedded demo: janus; chameleon and transfusion, which also tell stories and"
+          + " edit (default: janus; of tell: chameleon; of edit: transfusion).")
   Demo demo;
 
   @Option(
