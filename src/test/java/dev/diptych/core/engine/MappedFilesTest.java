@@ -104,7 +104,9 @@ class MappedFilesTest {
     Path file = file("BF16", 9000);
     Slice all = new Slice("x", 0, List.of(9000L, COLUMNS));
 
-    assertThat(fetched(file, all)).isEqualTo(9000 * COLUMNS * 2);
+    // What was looked at of the file, and what a system reads ahead of it, is in memory already.
+    assertThat(fetched(file, all))
+        .isBetween(9000 * COLUMNS * 2L - (8 << 20), 9000 * COLUMNS * 2L);
     assertThat(fetched(Files.write(folder.resolve("warm"), Files.readAllBytes(file)), all)).isZero();
   }
 

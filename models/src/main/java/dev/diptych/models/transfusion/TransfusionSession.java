@@ -221,8 +221,9 @@ final class TransfusionSession extends Session {
           answer.say(id);
         }
       }
-      // An answer that was cut off is ended all the same, as the model was trained.
-      if (full.length() < context) {
+      // An answer that was cut off is ended all the same, as the model was trained. LLaVA's chat form
+      // has nothing there (llava-hf/llava-1.5-7b-hf, chat_template.json).
+      if (!looks && full.length() < context) {
         full.add(config.eos());
       }
       return result(FinishReason.LENGTH);
