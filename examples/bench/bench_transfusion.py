@@ -78,7 +78,8 @@ class Transfusion:
     self.frequencies = Timesteps(c["time_frequencies"], flip_sin_to_cos=True,
                                  downscale_freq_shift=0)
     # diptych's coder is float32 whatever the transformer computes in
-    self.vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32).eval()
+    self.vae = AutoencoderKL.from_pretrained(
+        folder / "vae", torch_dtype=torch.float32, low_cpu_mem_usage=False).eval()
     self.scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
     self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     self.dtype = dtype

@@ -17,8 +17,9 @@ public enum DType {
    */
   INT8,
   /**
-   * As {@link #INT8}, with 4-bit integers and a scale and an offset for every 64 numbers or fewer: a
-   * little over a quarter of bfloat16's memory, answers slightly worse. CPU only.
+   * As {@link #INT8}, with 4-bit integers and a scale and an offset for every 64 numbers or fewer in
+   * all layers but the first, which keeps 8 bits because all others build on it: a little over a
+   * quarter of bfloat16's memory, answers slightly worse. CPU only.
    */
   INT4;
 

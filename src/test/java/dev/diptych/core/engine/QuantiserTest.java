@@ -144,6 +144,55 @@ class QuantiserTest {
         .isEqualTo(4 * (64 * 128 + 100));
   }
 
+  /** Rows times the identity are the numbers as the kernel sees them. */
+  @Test
+  void aFewNumbersFarOutDoNotCoarsenAllOthersInFourBits() throws IOException {
+    int n = 32;
+    int k = 64;
+    float[] weight = random(n * k, 9);
+    float[] identity = new float[k * k];
+    for (int i = 0; i < n; i++) {
+      weight[i * k] = -2.2f;
+      weight[i * k + 1] = 2.2f;
+    }
+    for (int i = 0; i < k; i++) {
+      identity[i * k + i] = 1;
+    }
+    float[] seen = multiply(DType.INT4, weight, n, k, identity, k);
+
+    double error = 0;
+    double plain = 0;
+    float step = 4.4f / 15;
+    for (int i = 0; i < n; i++) {
+      for (int j = 0; j < k; j++) {
+        float w = weight[i * k + j];
+        error += Math.pow(seen[j * n + i] - w, 2);
+        plain += Math.pow(Math.round((w + 2.2f) / step) * step - 2.2f - w, 2);
+      }
+    }
+    assertThat(error).isBetween(0.3 * plain, 0.9 * plain);
+  }
+
+  /** By its name alone, whatever stands before it; not the tenth, and nothing changes in 8 bits. */
+  @ParameterizedTest
+  @CsvSource({
+    "model.layers.0.mlp.up_proj.weight, true",
+    "model.language_model.layers.0.self_attn.q_proj.weight, true",
+    "layers.0.attention.wq.weight, true",
+    "model.layers.1.mlp.up_proj.weight, false",
+    "model.layers.10.mlp.up_proj.weight, false",
+    "model.sublayers.0.up_proj.weight, false"
+  })
+  void theFirstLayerKeepsEightBitsWhereOthersHaveFour(String name, boolean first) {
+    Map<String, Slice> slices = Map.of(name, new Slice("a", 0, List.of(64L, 128L)));
+    long eight = 64 * 128 + 2 * 64;
+    long four = 64 * 64 + 4 * 2 * 64;
+
+    assertThat(WeightLoader.bytes(slices, DType.INT4, n -> true)).isEqualTo(first ? eight : four);
+    assertThat(WeightLoader.bytes(slices, DType.INT8, n -> true)).isEqualTo(eight);
+    assertThat(WeightLoader.bytes(slices, DType.INT4, n -> false)).isEqualTo(2 * 64 * 128);
+  }
+
   private float[] multiply(DType dtype, float[] weight, int n, int k, float[] x, int rows)
       throws IOException {
     try (Scope scope = new Scope();

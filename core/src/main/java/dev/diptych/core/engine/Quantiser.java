@@ -3,6 +3,7 @@ package dev.diptych.core.engine;
 import dev.diptych.core.DType;
 import java.util.Map;
 import java.util.function.Predicate;
+import java.util.regex.Pattern;
 
 /**
  * Turns a matrix into integers with scales, in the forms of libtorch's weight-only kernels, which
@@ -16,6 +17,9 @@ final class Quantiser {
   private static final int INT4_ROWS = 16;
   private static final int[] INT4_GROUPS = {64, 32};
   private static final String WEIGHT = ".weight";
+  // What the first layer loses goes through all others: of the layers of a small model it cost the
+  // most in 4 bits, a third of the divergence from the model's own numbers in each of three families.
+  private static final Pattern FIRST_LAYER = Pattern.compile("(^|.*\\.)layers\\.0\\..*");
 
   private final boolean int8;
   private final int group;
@@ -25,7 +29,11 @@ final class Quantiser {
     this.group = group;
   }
 
-  /** {@return how a tensor is quantised; null if it is not} */
+  /**
+   * {@return how a tensor is quantised; null if it is not}
+   *
+   * <p>Where 4 bits are asked for, the first layer keeps 8.
+   */
   static Quantiser of(
       DType dtype, String name, WeightLoader.Slice slice, Predicate<String> quantised) {
     if (!dtype.quantised()
@@ -36,7 +44,7 @@ final class Quantiser {
     }
     long rows = slice.shape().get(0);
     long columns = slice.shape().get(1);
-    if (dtype == DType.INT8) {
+    if (dtype == DType.INT8 || FIRST_LAYER.matcher(name).matches()) {
       return columns % INT8_STEP == 0 ? new Quantiser(true, 0) : null;
     }
     for (int group : INT4_GROUPS) {

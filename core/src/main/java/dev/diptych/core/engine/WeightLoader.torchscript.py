@@ -32,16 +32,46 @@ class WeightLoader(Module):
 
     def quantise4(self, x: Tensor, group: int) -> List[Tensor]:
         # x: [N, K] -> packed uint8 [N, K/2] and bfloat16 (scale, zero) [K/G, N, 2];
-        # number = (q - 8) * scale + zero, q of 0 to 15
+        # number = (q - 8) * scale + zero, q of 0 to 15. A few rows at a time, so that what is tried
+        # stays in the processor's cache.
         N, K = x.shape
-        f = x.float().view(N, K // group, group)
+        numbers = torch.empty([N, K], dtype=3, device=x.device)
+        both = torch.empty([K // group, N, 2], dtype=15, device=x.device)
+        rows = max(1, 262144 // K)
+        for first in range(0, N, rows):
+            count = min(rows, N - first)
+            f = x.narrow(0, first, count).float().view(count, K // group, group)
+            scale, zero = self.range4(f)
+            q = self.numbers4(f, scale, zero)
+            numbers.narrow(0, first, count).copy_(q.view(count, K))
+            both.narrow(1, first, count).copy_(torch.stack([scale, zero], 2).transpose(0, 1))
+        return [torch._convert_weight_to_int4pack_for_cpu(numbers, 1), both]
+
+    def numbers4(self, f: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
+        # f: [n, K/G, G], scale, zero: [n, K/G] -> [n, K/G, G] of 0 to 15, float32
+        q = (f - zero.unsqueeze(2)) / scale.unsqueeze(2) + 8.0
+        return q.round_().clamp_(0, 15)
+
+    def range4(self, f: Tensor) -> Tuple[Tensor, Tensor]:
+        # f: [n, K/G, G] -> scale and zero [n, K/G], float32 that bfloat16 holds. From the least to the
+        # largest number of a group, or narrower where that gives less square error: a few numbers far
+        # out would coarsen all others.
         low = f.amin(2)
-        scale = ((f.amax(2) - low) / 15.0).clamp_min(1e-12).to(15)
-        zero = (low + 8.0 * scale.float()).to(15)
-        q = (f - zero.float().unsqueeze(2)) / scale.float().unsqueeze(2) + 8.0
-        q = q.round().clamp(0, 15).to(3).view(N, K)
-        both = torch.stack([scale, zero], 2).transpose(0, 1).contiguous()
-        return [torch._convert_weight_to_int4pack_for_cpu(q, 1), both]
+        high = f.amax(2)
+        least = torch.full_like(low, inf)
+        scale = low
+        zero = low
+        for keep in [1.0, 0.94, 0.88, 0.82, 0.76]:
+            cut = (high - low) * ((1.0 - keep) / 2)
+            s = ((high - low) * (keep / 15.0)).clamp_min(1e-12).to(15).float()
+            z = (low + cut + 8.0 * s).to(15).float()
+            seen = (self.numbers4(f, s, z) - 8.0) * s.unsqueeze(2) + z.unsqueeze(2)
+            error = (seen - f).square_().sum(2)
+            better = error < least
+            least = torch.where(better, error, least)
+            scale = torch.where(better, s, scale)
+            zero = torch.where(better, z, zero)
+        return (scale, zero)
 
     def first(self, both: List[Tensor]) -> Tensor:
         return both[0]

@@ -169,7 +169,7 @@ final class CaptionBenchmark {
   double gigabytes(long weights, double positions) {
     double weight =
         switch (model.dtype()) {
-          // the few tensors that stay in bfloat16 are left out of account
+          // the few tensors that stay in bfloat16, or in 8 bits, are left out of account
           case INT8 -> 1;
           case INT4 -> 0.5 + 4 / 64.0;
           default -> model.dtype().bytes();
