@@ -137,7 +137,7 @@ class QuantiserTest {
             "b.weight", new Slice("b", 0, List.of(10L, 10L)));
 
     assertThat(WeightLoader.bytes(slices, DType.INT8, name -> name.startsWith("a")))
-        .isEqualTo(64 * 128 + 2 * 64 + 200);
+        .isEqualTo(64 * 128 + 12 * 64 + 200);
     assertThat(WeightLoader.bytes(slices, DType.INT4, name -> name.startsWith("a")))
         .isEqualTo(64 * 64 + 4 * 2 * 64 + 200);
     assertThat(WeightLoader.bytes(slices, DType.FLOAT32, name -> true))
@@ -185,7 +185,7 @@ class QuantiserTest {
   })
   void theFirstLayerKeepsEightBitsWhereOthersHaveFour(String name, boolean first) {
     Map<String, Slice> slices = Map.of(name, new Slice("a", 0, List.of(64L, 128L)));
-    long eight = 64 * 128 + 2 * 64;
+    long eight = 64 * 128 + 12 * 64;
     long four = 64 * 64 + 4 * 2 * 64;
 
     assertThat(WeightLoader.bytes(slices, DType.INT4, n -> true)).isEqualTo(first ? eight : four);
@@ -193,7 +193,65 @@ class QuantiserTest {
     assertThat(WeightLoader.bytes(slices, DType.INT4, n -> false)).isEqualTo(2 * 64 * 128);
   }
 
+  /**
+   * Integers of which one a row is 127 have the scale 1, and their products with whole numbers of x are
+   * exact. The largest of x makes the steps of its 16 bits coarse, which is all that may be lost.
+   */
+  @ParameterizedTest
+  @CsvSource({"1, 16, 64", "5, 70, 208", "192, 16, 64", "193, 33, 80", "300, 70, 208"})
+  void packedBytesAreMultipliedWithoutALoss(int rows, int n, int k) throws IOException {
+    float[] weight = random(n * k, 10);
+    for (int i = 0; i < weight.length; i++) {
+      weight[i] = i % k == 0 ? 127 : Math.round(126 * weight[i]);
+    }
+    float[] x = random(rows * k, 11);
+    for (int i = 0; i < x.length; i++) {
+      x[i] = bfloat16(i % k == 1 ? 40 : x[i]);
+    }
+    float[] found = multiply(DType.INT8, weight, n, k, x, rows);
+
+    for (int i = 0; i < rows; i++) {
+      for (int j = 0; j < n; j++) {
+        double exact = 0;
+        double size = 0;
+        for (int c = 0; c < k; c++) {
+          exact += (double) x[i * k + c] * weight[j * k + c];
+          size += Math.pow(weight[j * k + c], 2);
+        }
+        // half a step of 16 bits on every number, at random; bfloat16's rounding of the result
+        double bound = 3 * Math.sqrt(size) * 40 / 65_278 + Math.abs(exact) / 256;
+        assertThat((double) found[i * n + j])
+            .as("row %d, number %d", i, j)
+            .isBetween(exact - bound, exact + bound);
+      }
+    }
+  }
+
+  /** Where a processor cannot, the same integers give the same but for bfloat16's roundings. */
+  @ParameterizedTest
+  @CsvSource({"1", "4", "5", "48", "49", "65"})
+  void plainBytesGiveWhatPackedOnesDo(int rows) throws IOException {
+    int n = 528;
+    int k = 192;
+    float[] weight = random(n * k, 12);
+    float[] x = random(rows * k, 13);
+    float[] packed = multiply(DType.INT8, weight, n, k, x, rows);
+    float[] plain = multiply(DType.INT8, weight, n, k, x, rows, false);
+
+    for (int i = 0; i < plain.length; i++) {
+      // another step of the integers where the scale is rounded, and the results' roundings
+      double bound = Math.sqrt(k) / 128 + Math.abs(packed[i]) / 64;
+      assertThat((double) plain[i]).isBetween(packed[i] - bound, packed[i] + bound);
+    }
+  }
+
   private float[] multiply(DType dtype, float[] weight, int n, int k, float[] x, int rows)
+      throws IOException {
+    return multiply(dtype, weight, n, k, x, rows, true);
+  }
+
+  private float[] multiply(
+      DType dtype, float[] weight, int n, int k, float[] x, int rows, boolean mayPack)
       throws IOException {
     try (Scope scope = new Scope();
         Checkpoint checkpoint = Checkpoint.openFile(file(weight, n, k))) {
@@ -206,7 +264,8 @@ class QuantiserTest {
                   checkpoint,
                   Map.of("m.weight", Slice.of(checkpoint.spec("m.weight"))),
                   exact ? DType.BFLOAT16 : dtype,
-                  name -> true));
+                  name -> true,
+                  mayPack));
       TorchScript script =
           scope.add(TorchScript.load(device, QuantiserTwin.class, List.of("core/nn/linear")));
       return scope

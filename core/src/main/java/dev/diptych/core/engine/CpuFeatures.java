@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 
 /** What this machine's processor can do. */
 public final class CpuFeatures {
@@ -23,6 +24,11 @@ public final class CpuFeatures {
     String windows = System.getenv("PROCESSOR_IDENTIFIER");
     return description().contains("GenuineIntel")
         || windows != null && windows.contains("GenuineIntel");
+  }
+
+  /** {@return whether this is a 64-bit x86 process} */
+  static boolean x86() {
+    return List.of("amd64", "x86_64").contains(System.getProperty("os.arch"));
   }
 
   private static String description() {

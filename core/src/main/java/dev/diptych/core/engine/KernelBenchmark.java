@@ -56,8 +56,13 @@ public final class KernelBenchmark {
       Value k = scope.add(device.of((long) inputs));
       long numbers = (long) outputs * inputs;
       int copies = (int) Math.min(64, 1 + WEIGHT_BYTES / (2 * numbers));
+      boolean packs;
+      try (TorchScript loader = TorchScript.load(device, WeightLoader.class, List.of())) {
+        packs = Quantiser.packs(loader, scope.add(device.floats(new float[1], 1)));
+      }
       for (DType dtype : List.of(DType.BFLOAT16, DType.INT8, DType.INT4)) {
-        String maker = dtype.name().toLowerCase(Locale.ROOT);
+        String maker =
+            dtype == DType.INT8 && packs ? "packed8" : dtype.name().toLowerCase(Locale.ROOT);
         try (Scope weights = new Scope()) {
           List<Value> all =
               IntStream.range(0, copies)

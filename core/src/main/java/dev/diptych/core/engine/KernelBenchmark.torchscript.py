@@ -10,6 +10,14 @@ class KernelBenchmark(Module):
         w["m.scales"] = (torch.rand([n], dtype=6) * 0.01).to(15)
         return w
 
+    def packed8(self, n: int, k: int) -> Dict[str, Tensor]:
+        w: Dict[str, Tensor] = {}
+        q = torch.randint(-127, 128, [n, k], dtype=1)
+        w["m.weight"] = ops.onednn.qlinear_prepack(q, [128, k])
+        w["m.scales"] = torch.rand([n], dtype=6) * 0.01
+        w["m.shift"] = w["m.scales"] * -128.0
+        return w
+
     def int4(self, n: int, k: int) -> Dict[str, Tensor]:
         w: Dict[str, Tensor] = {}
         q = torch.randint(0, 16, [n, k], dtype=3)

@@ -1,13 +1,14 @@
 package dev.diptych.core.engine;
 
 import dev.diptych.core.DType;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
 /**
- * Turns a matrix into integers with scales, in the forms of libtorch's weight-only kernels, which
- * {@code core/nn/linear} calls. The kernels read beyond a matrix, or at an odd address, without a
+ * Turns a matrix into integers with scales, in the forms of the kernels that {@code core/nn/linear}
+ * calls. The kernels read beyond a matrix, or at an odd address, without a
  * word where its shape does not suit them: what {@link #of} refuses stays in bfloat16.
  */
 final class Quantiser {
@@ -59,8 +60,24 @@ final class Quantiser {
   long bytes(WeightLoader.Slice slice) {
     long rows = slice.shape().get(0);
     return int8
-        ? slice.elements() + 2 * rows
+        ? slice.elements() + 12 * rows // a scale, a shift, and what the packing adds
         : slice.elements() / 2 + 4 * (slice.elements() / group);
+  }
+
+  /**
+   * {@return whether 8 bits are packed for oneDNN, which multiplies them exactly on most processors of
+   * the last years} Elsewhere the weight-only kernel of libtorch reads them.
+   *
+   * @param script the weight loader's
+   * @param like a tensor of the CPU
+   */
+  static boolean packs(TorchScript script, Value like) {
+    if (!CpuFeatures.x86()) {
+      return false;
+    }
+    try (Value exact = script.call("packs8", like)) {
+      return exact.toFloats()[0] != 0;
+    }
   }
 
   /** Adds the integers and their scales; the tensor is the caller's to close. */
@@ -68,18 +85,22 @@ final class Quantiser {
       TorchDevice device,
       TorchScript script,
       Value tensor,
+      boolean packs,
       String name,
       Map<String, Value> tensors,
       Scope scope) {
     String base = name.substring(0, name.length() - WEIGHT.length());
-    try (Value size = device.of(group);
-        Value both =
-            int8
-                ? script.call("quantise8", tensor)
-                : script.call("quantise4", tensor, size)) {
-      tensors.put(name, scope.add(script.call("first", both)));
-      tensors.put(
-          base + (int8 ? ".scales" : ".scales_and_zeros"), scope.add(script.call("second", both)));
+    List<String> names = List.of(WEIGHT, ".scales_and_zeros");
+    if (int8) {
+      names = packs ? List.of(WEIGHT, ".scales", ".shift") : List.of(WEIGHT, ".scales");
+    }
+    try (Value how = int8 ? device.of(packs) : device.of((long) group);
+        Value parts = script.call(int8 ? "quantise8" : "quantise4", tensor, how)) {
+      for (int i = 0; i < names.size(); i++) {
+        try (Value index = device.of((long) i)) {
+          tensors.put(base + names.get(i), scope.add(script.call("item", parts, index)));
+        }
+      }
     }
   }
 }

@@ -131,8 +131,8 @@ public final class WeightLoader {
    * @param quantised which tensors, all named {@code X.weight} and read by {@code
    *     core.nn.linear}, are quantised where the dtype says so; shapes that the kernels do not take
    *     stay as they are
-   * @return a Dict[str, Tensor], with {@code X.scales} or {@code X.scales_and_zeros} beside what was
-   *     quantised
+   * @return a Dict[str, Tensor], with {@code X.scales}, perhaps {@code X.shift}, or {@code
+   *     X.scales_and_zeros} beside what was quantised
    * @throws UnsupportedModelException if the dtype is quantised and the device is a GPU
    */
   public static Value load(
@@ -141,6 +141,21 @@ public final class WeightLoader {
       Map<String, Slice> slices,
       DType dtype,
       Predicate<String> quantised) {
+    return load(device, checkpoint, slices, dtype, quantised, true);
+  }
+
+  /**
+   * Loads as the other does.
+   *
+   * @param mayPack false: 8 bits as a processor takes them that multiplies no bytes exactly
+   */
+  static Value load(
+      TorchDevice device,
+      Checkpoint checkpoint,
+      Map<String, Slice> slices,
+      DType dtype,
+      Predicate<String> quantised,
+      boolean mayPack) {
     if (dtype.quantised() && device.gpu()) {
       throw new UnsupportedModelException(
           dtype + " weights run on the CPU only\n  remedy   dtype BFLOAT16, or device CPU");
@@ -153,6 +168,7 @@ public final class WeightLoader {
       Value like = scope.add(device.floats(new float[1], 1));
       Job job = new Job(device, script, like, checkpoint, dtype, new Staging(), reads, scope);
       Map<String, Value> tensors = new LinkedHashMap<>();
+      boolean packs = mayPack && dtype.quantised() && Quantiser.packs(script, like);
       slices.forEach(
           (name, slice) -> {
             Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
@@ -166,7 +182,7 @@ public final class WeightLoader {
               tensors.put(name, tensor);
             } else {
               reads.finish();
-              quantiser.put(device, script, tensor, name, tensors, scope);
+              quantiser.put(device, script, tensor, packs, name, tensors, scope);
               tensor.close();
             }
           });

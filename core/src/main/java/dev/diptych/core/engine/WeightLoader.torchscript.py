@@ -23,12 +23,40 @@ class WeightLoader(Module):
         target.narrow(0, row, x.shape[0]).narrow(1, column, width).copy_(x)
         return target
 
-    def quantise8(self, x: Tensor) -> List[Tensor]:
-        # x: [N, K] -> int8 [N, K] and bfloat16 scales [N]; symmetric, a scale a row
-        f = x.float()
-        scales = (f.abs().amax(1) / 127.0).clamp_min(1e-12).to(15)
-        q = (f / scales.float().unsqueeze(1)).round().clamp(-127, 127).to(1)
-        return [q, scales]
+    def packs8(self, like: Tensor) -> Tensor:
+        # [1] float32, not 0 where oneDNN multiplies bytes without a loss. A processor that adds
+        # two products in 16 bits first cuts off the largest.
+        K = 128
+        q = torch.full([32, K], 127, dtype=1, device=like.device)
+        ones = torch.ones([32], dtype=6, device=like.device)
+        x = torch.full([4, K], 255, dtype=0, device=like.device)
+        y = ops.onednn.qlinear_pointwise(x, 1.0, 0, ops.onednn.qlinear_prepack(q, [4, K]), ones, ones,
+                ones, 1.0, 0, 6, "none", annotate(List[Optional[number]], []), "")
+        return (y == 255.0 * 127.0 * K + 1.0).all().float().view([1])
+
+    def quantise8(self, x: Tensor, pack: bool) -> List[Tensor]:
+        # x: [N, K] -> int8 [N, K], scales [N] and shift [N]; symmetric, a scale a row. Some rows at a
+        # time, which stay in the processor's cache. Packed, the scales are float32; the kernel for
+        # plain ones takes bfloat16. shift: see core/nn/linear.
+        N, K = x.shape
+        q = torch.empty([N, K], dtype=1, device=x.device)
+        scales = torch.empty([N], dtype=6, device=x.device)
+        sums = torch.empty([N], dtype=6, device=x.device)
+        rows = max(1, 262144 // K)
+        for first in range(0, N, rows):
+            count = min(rows, N - first)
+            f = x.narrow(0, first, count).float()
+            s = (f.abs().amax(1) / 127.0).clamp_min_(1e-12)
+            if not pack:
+                s = s.to(15).float()
+            n = torch.div(f, s.unsqueeze(1)).round_().clamp_(-127, 127)
+            q.narrow(0, first, count).copy_(n)
+            scales.narrow(0, first, count).copy_(s)
+            sums.narrow(0, first, count).copy_(n.sum([1]))
+        if pack:
+            shift = scales * sums * -128.0
+            return [ops.onednn.qlinear_prepack(q, [128, K]), scales, shift]
+        return [q, scales.to(15)]
 
     def quantise4(self, x: Tensor, group: int) -> List[Tensor]:
         # x: [N, K] -> packed uint8 [N, K/2] and bfloat16 (scale, zero) [K/G, N, 2];
@@ -73,8 +101,5 @@ class WeightLoader(Module):
             zero = torch.where(better, z, zero)
         return (scale, zero)
 
-    def first(self, both: List[Tensor]) -> Tensor:
-        return both[0]
-
-    def second(self, both: List[Tensor]) -> Tensor:
-        return both[1]
+    def item(self, parts: List[Tensor], i: int) -> Tensor:
+        return parts[i]

@@ -1,17 +1,21 @@
-# A weight is stored in the model's dtype, or quantised: int8 [N, K] with a scale a row, `.scales` [N];
-# int4 packed for this processor, uint8 [N, K/2], `.scales_and_zeros` [K/G, N, 2] for groups of G.
-# The kernels for quantised weights check nothing: the loader quantises only shapes that they take.
-# They win while rows of x are few. For many, rows of the weight become bfloat16 again, so many at a
-# time that they stay in the processor's cache, and the dense product takes them: of 512 rows of x
-# and 4096 columns that takes 1.25 times what a weight in bfloat16 takes from int8, and twice from
-# int4, where the kernels take 9 times.
+# A weight is stored in the model's dtype, or quantised: int8 [N, K] with a scale a row, `.scales` [N],
+# in oneDNN's packing where that multiplies integers exactly (then `.shift` [N] lies beside it), and
+# plain elsewhere; int4 packed for this processor, uint8 [N, K/2], `.scales_and_zeros` [K/G, N, 2] for
+# groups of G. The kernels for quantised weights check nothing: the loader quantises only shapes that
+# they take. Those for int4 and plain int8 win while rows of x are few. For many, rows of the weight
+# become bfloat16 again, so many at a time that they stay in the processor's cache, and the dense
+# product takes them.
 
 
 def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
     # x: [..., K] -> [..., N]
     weight = w[name + ".weight"]
     bias = w.get(name + ".bias")
-    if weight.dtype == 1:
+    if weight.is_mkldnn:
+        rows = x.reshape(-1, x.shape[-1])
+        shift = w[name + ".shift"]
+        y = __torch__.core.nn.linear.packed8(rows, weight, w[name + ".scales"], shift)
+    elif weight.dtype == 1:
         rows = x.reshape(-1, x.shape[-1]).contiguous()
         y = __torch__.core.nn.linear.product8(rows, weight, w[name + ".scales"])
     elif weight.dtype == 0:
@@ -23,6 +27,35 @@ def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
     if bias is not None:
         y = y + bias
     return y
+
+
+def packed8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
+    # x: [M, K], weight: packed int8 [N, K], scales, shift: [N] -> [M, N]
+    if x.shape[0] <= 192:
+        return __torch__.core.nn.linear.digits8(x, weight, scales, shift)
+    # What lies between x and the result is four times as large: it is to stay in the cache.
+    y = x.new_empty([x.shape[0], scales.shape[0]])
+    first = 0
+    for rows in x.split(128):
+        part = __torch__.core.nn.linear.digits8(rows, weight, scales, shift)
+        y.narrow(0, first, rows.shape[0]).copy_(part)
+        first += rows.shape[0]
+    return y
+
+
+def digits8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
+    # The processor multiplies bytes by bytes and adds up without a rounding. So a row of x is written
+    # as s * (256 * (high - 128) + (low - 128)), 16 bits where bfloat16 has 8, and both bytes are
+    # multiplied as rows of their own; shift is what -128 in all columns gives.
+    M, K = x.shape
+    s = x.abs().amax([1], True).float().mul_(1.0 / 32639.0).clamp_min_(1e-30)
+    n = x.float().mul(s.reciprocal()).add_(128.0).round_().to(2)
+    both = torch.empty([2 * M, K], dtype=0, device=x.device)
+    both.narrow(0, M, M).copy_(n)  # the lower byte is what is kept
+    both.narrow(0, 0, M).copy_(torch.bitwise_right_shift(n, 8).add_(128))
+    y = ops.onednn.qlinear_pointwise(both, 1.0, 0, weight, scales, shift, shift, 1.0, 0, 6, "none",
+            annotate(List[Optional[number]], []), "")
+    return torch.add(y.narrow(0, M, M), y.narrow(0, 0, M), alpha=256).mul_(s).type_as(x)
 
 
 def product8(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:
