@@ -170,7 +170,7 @@ class QuantiserTest {
         plain += Math.pow(Math.round((w + 2.2f) / step) * step - 2.2f - w, 2);
       }
     }
-    assertThat(error).isBetween(0.3 * plain, 0.9 * plain);
+    assertThat(error).isBetween(0.3 * plain, 0.93 * plain);
   }
 
   /** By its name alone, whatever stands before it; not the tenth, and nothing changes in 8 bits. */

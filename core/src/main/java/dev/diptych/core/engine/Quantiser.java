@@ -3,6 +3,7 @@ package dev.diptych.core.engine;
 import dev.diptych.core.DType;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
 
@@ -17,6 +18,9 @@ final class Quantiser {
   // The int4 kernel packs 16 rows together.
   private static final int INT4_ROWS = 16;
   private static final int[] INT4_GROUPS = {64, 32};
+  // the dtypes' numbers in scripts
+  private static final int INT8_CODE = 1;
+  private static final int INT32_CODE = 3;
   private static final String WEIGHT = ".weight";
   // What the first layer loses goes through all others: of the layers of a small model it cost the
   // most in 4 bits, a third of the divergence from the model's own numbers in each of three families.
@@ -64,6 +68,105 @@ final class Quantiser {
         : slice.elements() / 2 + 4 * (slice.elements() / group);
   }
 
+  /** Rows of a matrix, some at a time. */
+  interface Rows {
+    /**
+     * Reads them.
+     *
+     * @param each is given [R, K] and the number of the first of these rows
+     */
+    void read(BiConsumer<Value, Long> each);
+  }
+
+  /** Quantises one tensor after the other, in memory that all of them share. */
+  static final class Work implements AutoCloseable {
+    private final TorchDevice device;
+    private final TorchScript script;
+    private final Value like;
+    private final boolean packs;
+    private final long[] most = new long[2];
+    private final Value[] scratch = new Value[2];
+
+    /**
+     * Starts.
+     *
+     * @param script the weight loader's
+     * @param like a tensor of the CPU
+     * @param mayPack false: 8 bits as for a processor that multiplies no bytes exactly
+     * @param all everything that will be quantised
+     */
+    Work(
+        TorchDevice device,
+        TorchScript script,
+        Value like,
+        boolean mayPack,
+        Map<Quantiser, WeightLoader.Slice> all) {
+      this.device = device;
+      this.script = script;
+      this.like = like;
+      this.packs = mayPack && !all.isEmpty() && packs(script, like);
+      all.forEach((q, slice) -> most[q.form()] = Math.max(most[q.form()], slice.elements()));
+    }
+
+    /** Adds the integers and their scales. */
+    void put(
+        Quantiser quantiser,
+        String name,
+        WeightLoader.Slice slice,
+        Rows rows,
+        Map<String, Value> tensors,
+        Scope held) {
+      String form = quantiser.int8 ? "8" : "4";
+      String base = name.substring(0, name.length() - WEIGHT.length());
+      List<String> names = List.of(WEIGHT, ".scales_and_zeros");
+      if (quantiser.int8) {
+        names = packs ? List.of(WEIGHT, ".scales", ".shift") : List.of(WEIGHT, ".scales");
+      }
+      try (Scope scope = new Scope()) {
+        Value n = scope.add(device.of(slice.shape().get(0)));
+        Value k = scope.add(device.of(slice.shape().get(1)));
+        long asked = packs ? 1 : 0;
+        Value how = scope.add(device.of(quantiser.int8 ? asked : quantiser.group));
+        Value begun = scope.add(script.call("begin" + form, n, k, how, scratch(quantiser)));
+        rows.read(
+            (x, first) -> {
+              try (Value row = device.of(first)) {
+                script.call("rows" + form, x, begun, row, how).close();
+              }
+            });
+        Value parts = scope.add(script.call("end" + form, begun, how));
+        for (int i = 0; i < names.size(); i++) {
+          Value index = scope.add(device.of((long) i));
+          tensors.put(base + names.get(i), held.add(script.call("item", parts, index)));
+        }
+      }
+    }
+
+    private Value scratch(Quantiser quantiser) {
+      int form = quantiser.form();
+      if (scratch[form] == null) {
+        try (Value sides = device.ints(new long[] {most[form]});
+            Value dtype = device.of((long) (quantiser.int8 ? INT8_CODE : INT32_CODE))) {
+          scratch[form] = script.call("empty", sides, dtype, like);
+        }
+      }
+      return scratch[form];
+    }
+
+    @Override
+    public void close() {
+      for (Value value : scratch) {
+        if (value != null) {
+          value.close();
+        }
+      }
+    }
+  }
+
+  private int form() {
+    return int8 ? 0 : 1;
+  }
+
   /**
    * {@return whether 8 bits are packed for oneDNN, which multiplies them exactly on most processors of
    * the last years} Elsewhere the weight-only kernel of libtorch reads them.
@@ -77,30 +180,6 @@ final class Quantiser {
     }
     try (Value exact = script.call("packs8", like)) {
       return exact.toFloats()[0] != 0;
-    }
-  }
-
-  /** Adds the integers and their scales; the tensor is the caller's to close. */
-  void put(
-      TorchDevice device,
-      TorchScript script,
-      Value tensor,
-      boolean packs,
-      String name,
-      Map<String, Value> tensors,
-      Scope scope) {
-    String base = name.substring(0, name.length() - WEIGHT.length());
-    List<String> names = List.of(WEIGHT, ".scales_and_zeros");
-    if (int8) {
-      names = packs ? List.of(WEIGHT, ".scales", ".shift") : List.of(WEIGHT, ".scales");
-    }
-    try (Value how = int8 ? device.of(packs) : device.of((long) group);
-        Value parts = script.call(int8 ? "quantise8" : "quantise4", tensor, how)) {
-      for (int i = 0; i < names.size(); i++) {
-        try (Value index = device.of((long) i)) {
-          tensors.put(base + names.get(i), scope.add(script.call("item", parts, index)));
-        }
-      }
     }
   }
 }

@@ -11,6 +11,7 @@ import java.nio.ByteOrder;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.Predicate;
 
 /**
@@ -168,24 +169,28 @@ public final class WeightLoader {
       Value like = scope.add(device.floats(new float[1], 1));
       Job job = new Job(device, script, like, checkpoint, dtype, new Staging(), reads, scope);
       Map<String, Value> tensors = new LinkedHashMap<>();
-      boolean packs = mayPack && dtype.quantised() && Quantiser.packs(script, like);
+      Map<String, Quantiser> quantisers = new LinkedHashMap<>();
+      Map<Quantiser, Slice> all = new LinkedHashMap<>();
       slices.forEach(
           (name, slice) -> {
             Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
-            Value tensor = quantiser == null ? mapped.tensor(slice, code(dtype)) : null;
-            if (tensor == null) {
-              tensor = one(job, slice);
-            } else {
-              scope.add(tensor);
-            }
-            if (quantiser == null) {
-              tensors.put(name, tensor);
-            } else {
-              reads.finish();
-              quantiser.put(device, script, tensor, packs, name, tensors, scope);
-              tensor.close();
+            if (quantiser != null) {
+              quantisers.put(name, quantiser);
+              all.put(quantiser, slice);
             }
           });
+      try (Quantiser.Work work = new Quantiser.Work(device, script, like, mayPack, all)) {
+        slices.forEach(
+            (name, slice) -> {
+              Quantiser quantiser = quantisers.get(name);
+              if (quantiser != null) {
+                work.put(quantiser, name, slice, each -> rows(job, slice, each), tensors, scope);
+                return;
+              }
+              Value tensor = mapped.tensor(slice, code(dtype));
+              tensors.put(name, tensor == null ? one(job, slice) : scope.add(tensor));
+            });
+      }
       reads.finish();
       Runnable giveBack = Memory.hold(mapped.bytes());
       try {
@@ -211,7 +216,11 @@ public final class WeightLoader {
       DType dtype,
       Staging staging,
       DirectReads reads,
-      Scope held) {}
+      Scope held) {
+    Job heldBy(Scope scope) {
+      return new Job(device, script, like, checkpoint, dtype, staging, reads, scope);
+    }
+  }
 
   /** One buffer for everything that is copied: direct memory is given back only by a collection. */
   private static final class Staging {
@@ -252,6 +261,34 @@ public final class WeightLoader {
     return target;
   }
 
+  /** Gives the numbers of a matrix as the file has them, some rows at a time. */
+  private static void rows(Job job, Slice slice, BiConsumer<Value, Long> each) {
+    if (slice.dimension() == 1 && slice.pieces().size() > 1) {
+      try (Scope scope = new Scope()) {
+        Value whole = one(job.heldBy(scope), slice);
+        job.reads().finish();
+        each.accept(whole, 0L);
+      }
+      return;
+    }
+    long row = 0;
+    for (Slice.Piece piece : slice.pieces()) {
+      long first = row;
+      pieces(
+          job,
+          piece,
+          (raw, done) -> {
+            TorchDevice device = job.device();
+            try (Value stored = device.of(code(job.checkpoint().spec(piece.tensor())));
+                Value width = device.of(slice.shape().get(1));
+                Value numbers = job.script().call("numbers", raw, stored, width)) {
+              each.accept(numbers, first + done);
+            }
+          });
+      row += piece.rows();
+    }
+  }
+
   /** Whether the file's bytes follow each other in memory just as the CPU wants them. */
   private static boolean direct(Checkpoint checkpoint, Slice slice, DType dtype) {
     StoredType stored = dtype == DType.FLOAT32 ? StoredType.F32 : StoredType.BF16;
@@ -275,31 +312,42 @@ public final class WeightLoader {
   private static long copy(Job job, Slice.Piece piece, Slice slice, long at, Value target) {
     TorchDevice device = job.device();
     TorchScript script = job.script();
-    Checkpoint checkpoint = job.checkpoint();
-    TensorSpec spec = checkpoint.spec(piece.tensor());
-    long rowBytes = rowBytes(spec);
-    long row = rowBytes / spec.type().bytes();
-    long rowsAtOnce = Math.max(1, CHUNK / Math.max(1, rowBytes));
+    TensorSpec spec = job.checkpoint().spec(piece.tensor());
+    long row = rowBytes(spec) / spec.type().bytes();
     boolean columns = slice.dimension() == 1;
     try (Value stored = device.of(code(spec));
         Value column = device.of(at);
         Value width = device.of(row)) {
-      for (long done = 0; done < piece.rows(); done += rowsAtOnce) {
-        long count = Math.min(rowsAtOnce, piece.rows() - done);
-        ByteBuffer bytes = job.staging().of(count * rowBytes);
-        checkpoint.readRows(piece.tensor(), piece.firstRow() + done, count, bytes);
-        bytes.flip();
-        try (Value raw = device.bytes(bytes, bytes.remaining());
-            Value begin = device.of(columns ? done : at + done * row)) {
-          Value written =
-              columns
-                  ? script.call("write_columns", target, begin, column, width, raw, stored)
-                  : script.call("write", target, begin, raw, stored);
-          written.close();
-        }
-      }
+      pieces(
+          job,
+          piece,
+          (raw, done) -> {
+            try (Value begin = device.of(columns ? done : at + done * row)) {
+              Value written =
+                  columns
+                      ? script.call("write_columns", target, begin, column, width, raw, stored)
+                      : script.call("write", target, begin, raw, stored);
+              written.close();
+            }
+          });
     }
     return columns ? row : piece.rows() * row;
+  }
+
+  /** Gives the bytes of a piece, whole rows as they are read, with the number of the first. */
+  private static void pieces(Job job, Slice.Piece piece, BiConsumer<Value, Long> each) {
+    Checkpoint checkpoint = job.checkpoint();
+    long rowBytes = rowBytes(checkpoint.spec(piece.tensor()));
+    long rowsAtOnce = Math.max(1, CHUNK / Math.max(1, rowBytes));
+    for (long done = 0; done < piece.rows(); done += rowsAtOnce) {
+      long count = Math.min(rowsAtOnce, piece.rows() - done);
+      ByteBuffer bytes = job.staging().of(count * rowBytes);
+      checkpoint.readRows(piece.tensor(), piece.firstRow() + done, count, bytes);
+      bytes.flip();
+      try (Value raw = job.device().bytes(bytes, bytes.remaining())) {
+        each.accept(raw, done);
+      }
+    }
   }
 
   /** The dtype's number in scripts. */

@@ -34,54 +34,73 @@ class WeightLoader(Module):
                 ones, 1.0, 0, 6, "none", annotate(List[Optional[number]], []), "")
         return (y == 255.0 * 127.0 * K + 1.0).all().float().view([1])
 
-    def quantise8(self, x: Tensor, pack: bool) -> List[Tensor]:
-        # x: [N, K] -> int8 [N, K], scales [N] and shift [N]; symmetric, a scale a row. Some rows at a
-        # time, which stay in the processor's cache. Packed, the scales are float32; the kernel for
-        # plain ones takes bfloat16. shift: see core/nn/linear.
-        N, K = x.shape
-        q = torch.empty([N, K], dtype=1, device=x.device)
-        scales = torch.empty([N], dtype=6, device=x.device)
-        sums = torch.empty([N], dtype=6, device=x.device)
-        rows = max(1, 262144 // K)
-        for first in range(0, N, rows):
-            count = min(rows, N - first)
-            f = x.narrow(0, first, count).float()
-            s = (f.abs().amax(1) / 127.0).clamp_min_(1e-12)
-            if not pack:
-                s = s.to(15).float()
-            n = torch.div(f, s.unsqueeze(1)).round_().clamp_(-127, 127)
-            q.narrow(0, first, count).copy_(n)
-            scales.narrow(0, first, count).copy_(s)
-            sums.narrow(0, first, count).copy_(n.sum([1]))
-        if pack:
-            shift = scales * sums * -128.0
-            return [ops.onednn.qlinear_prepack(q, [128, K]), scales, shift]
-        return [q, scales.to(15)]
+    def numbers(self, raw: Tensor, stored: int, width: int) -> Tensor:
+        # raw: int8, the bytes of rows of `width` numbers of dtype `stored`
+        return torch.view_copy(raw, dtype=stored).view(-1, width)
 
-    def quantise4(self, x: Tensor, group: int) -> List[Tensor]:
-        # x: [N, K] -> packed uint8 [N, K/2] and bfloat16 (scale, zero) [K/G, N, 2];
-        # number = (q - 8) * scale + zero, q of 0 to 15. A few rows at a time, so that what is tried
-        # stays in the processor's cache.
-        N, K = x.shape
-        numbers = torch.empty([N, K], dtype=3, device=x.device)
-        both = torch.empty([K // group, N, 2], dtype=15, device=x.device)
-        rows = max(1, 262144 // K)
-        for first in range(0, N, rows):
-            count = min(rows, N - first)
-            f = x.narrow(0, first, count).float().view(count, K // group, group)
+    # A tensor is quantised in three steps: begin, rows as they are read, end. `scratch` is for
+    # integers that are packed at the end; `how` is 1 to pack 8 bits and 0 not to, or the group of 4.
+    # Some rows at a time, whose passing forms stay in the processor's cache.
+
+    def begin8(self, n: int, k: int, how: int, scratch: Tensor) -> List[Tensor]:
+        q = scratch.narrow(0, 0, n * k).view(n, k)
+        return [q, torch.empty([n], dtype=6, device=q.device)]
+
+    def rows8(self, x: Tensor, begun: List[Tensor], row: int, how: int) -> int:
+        # x: [R, K], rows from `row` on; symmetric, a scale a row
+        R, K = x.shape
+        step = max(1, 262144 // K)
+        for first in range(0, R, step):
+            rows = x.narrow(0, first, min(step, R - first))
+            s = (rows.abs().amax([1], True).float() / 127.0).clamp_min_(1e-12)
+            if how == 0:
+                s = s.to(15).float()
+            n = rows.float().mul(s.reciprocal()).round_().clamp_(-127, 127)
+            begun[0].narrow(0, row + first, n.shape[0]).copy_(n)
+            begun[1].narrow(0, row + first, n.shape[0]).copy_(s.squeeze(1))
+        return row + R
+
+    def end8(self, begun: List[Tensor], how: int) -> List[Tensor]:
+        # -> int8 [N, K], scales [N] float32, shift [N]; unpacked, the kernel takes bfloat16 scales
+        q, scales = begun
+        if how == 0:
+            return [q.clone(), scales.to(15)]
+        packed = ops.onednn.qlinear_prepack(q, [128, q.shape[1]])
+        ones = torch.ones([1, q.shape[1]], dtype=0, device=q.device)
+        zero = torch.zeros_like(scales)
+        shift = ops.onednn.qlinear_pointwise(ones, 1.0, 0, packed, scales, zero, zero, 1.0, 0, 6,
+                "none", annotate(List[Optional[number]], []), "")
+        return [packed, scales, shift.view(-1).mul_(-128.0)]
+
+    def begin4(self, n: int, k: int, how: int, scratch: Tensor) -> List[Tensor]:
+        q = scratch.narrow(0, 0, n * k).view(n, k)
+        return [q, torch.empty([k // how, n, 2], dtype=15, device=q.device)]
+
+    def rows4(self, x: Tensor, begun: List[Tensor], row: int, how: int) -> int:
+        # x: [R, K], rows from `row` on; number = (q - 8) * scale + zero, q of 0 to 15
+        R, K = x.shape
+        step = max(1, 262144 // K)
+        for first in range(0, R, step):
+            count = min(step, R - first)
+            f = x.narrow(0, first, count).float().view(count, K // how, how)
             scale, zero = self.range4(f)
-            q = self.numbers4(f, scale, zero)
-            numbers.narrow(0, first, count).copy_(q.view(count, K))
-            both.narrow(1, first, count).copy_(torch.stack([scale, zero], 2).transpose(0, 1))
-        return [torch._convert_weight_to_int4pack_for_cpu(numbers, 1), both]
+            q = self.numbers4(f, scale, zero).round_().clamp_(0, 15)
+            begun[0].narrow(0, row + first, count).copy_(q.view(count, K))
+            both = torch.stack([scale, zero], 2).transpose(0, 1)
+            begun[1].narrow(1, row + first, count).copy_(both)
+        return row + R
+
+    def end4(self, begun: List[Tensor], how: int) -> List[Tensor]:
+        # -> packed uint8 [N, K/2], (scale, zero) [K/G, N, 2] bfloat16
+        return [torch._convert_weight_to_int4pack_for_cpu(begun[0], 1), begun[1]]
 
     def numbers4(self, f: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-        # f: [n, K/G, G], scale, zero: [n, K/G] -> [n, K/G, G] of 0 to 15, float32
-        q = (f - zero.unsqueeze(2)) / scale.unsqueeze(2) + 8.0
-        return q.round_().clamp_(0, 15)
+        # f: [R, K/G, G], scale, zero: [R, K/G] -> [R, K/G, G], not rounded
+        inverse = scale.reciprocal()
+        return torch.addcmul((8.0 - zero * inverse).unsqueeze(2), f, inverse.unsqueeze(2))
 
     def range4(self, f: Tensor) -> Tuple[Tensor, Tensor]:
-        # f: [n, K/G, G] -> scale and zero [n, K/G], float32 that bfloat16 holds. From the least to the
+        # f: [R, K/G, G] -> scale and zero [R, K/G], float32 that bfloat16 holds. From the least to the
         # largest number of a group, or narrower where that gives less square error: a few numbers far
         # out would coarsen all others.
         low = f.amin(2)
@@ -93,8 +112,8 @@ class WeightLoader(Module):
             cut = (high - low) * ((1.0 - keep) / 2)
             s = ((high - low) * (keep / 15.0)).clamp_min(1e-12).to(15).float()
             z = (low + cut + 8.0 * s).to(15).float()
-            seen = (self.numbers4(f, s, z) - 8.0) * s.unsqueeze(2) + z.unsqueeze(2)
-            error = (seen - f).square_().sum(2)
+            t = self.numbers4(f, s, z)
+            error = t.round().clamp_(0, 15).sub_(t).square_().sum(2).mul_(s * s)
             better = error < least
             least = torch.where(better, error, least)
             scale = torch.where(better, s, scale)
