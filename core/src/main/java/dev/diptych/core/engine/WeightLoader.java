@@ -100,7 +100,8 @@ public final class WeightLoader {
    */
   public static long bytes(
       Map<String, Slice> slices, DType dtype, Predicate<String> quantised) {
-    return slices.entrySet().stream()
+    Map<String, Slice> all = dtype.quantised() ? JoinedProjections.of(slices, quantised) : slices;
+    return all.entrySet().stream()
         .mapToLong(
             e -> {
               Quantiser quantiser = Quantiser.of(dtype, e.getKey(), e.getValue(), quantised);
@@ -133,7 +134,8 @@ public final class WeightLoader {
    *     core.nn.linear}, are quantised where the dtype says so; shapes that the kernels do not take
    *     stay as they are
    * @return a Dict[str, Tensor], with {@code X.scales}, perhaps {@code X.shift}, or {@code
-   *     X.scales_and_zeros} beside what was quantised
+   *     X.scales_and_zeros} beside what was quantised, and quantised projections that read the same
+   *     rows as one tensor ({@link JoinedProjections})
    * @throws UnsupportedModelException if the dtype is quantised and the device is a GPU
    */
   public static Value load(
@@ -153,10 +155,11 @@ public final class WeightLoader {
   static Value load(
       TorchDevice device,
       Checkpoint checkpoint,
-      Map<String, Slice> slices,
+      Map<String, Slice> asked,
       DType dtype,
       Predicate<String> quantised,
       boolean mayPack) {
+    Map<String, Slice> slices = dtype.quantised() ? JoinedProjections.of(asked, quantised) : asked;
     if (dtype.quantised() && device.gpu()) {
       throw new UnsupportedModelException(
           dtype + " weights run on the CPU only\n  remedy   dtype BFLOAT16, or device CPU");

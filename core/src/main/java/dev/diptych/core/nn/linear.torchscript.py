@@ -29,6 +29,32 @@ def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
     return y
 
 
+def qkv(x: Tensor, w: Dict[str, Tensor], p: str, end: str, kv: int) -> Tuple[Tensor, Tensor,
+        Tensor]:
+    # x: [..., D] -> queries [..., H*K], keys and values [..., kv]; p and end: what stands before and
+    # behind "q_proj" in the name
+    if (p + "qkv_proj" + end + ".weight") in w:
+        y = __torch__.core.nn.linear.linear(x, w, p + "qkv_proj" + end)
+        n = y.shape[-1] - 2 * kv
+        return (y.narrow(-1, 0, n), y.narrow(-1, n, kv), y.narrow(-1, n + kv, kv))
+    return (__torch__.core.nn.linear.linear(x, w, p + "q_proj" + end),
+            __torch__.core.nn.linear.linear(x, w, p + "k_proj" + end),
+            __torch__.core.nn.linear.linear(x, w, p + "v_proj" + end))
+
+
+def swiglu(x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
+    # x: [..., D] -> [..., D]; p: what stands before "gate_proj" in the name
+    if (p + "gate_up_proj.weight") in w:
+        y = __torch__.core.nn.linear.linear(x, w, p + "gate_up_proj")
+        n = y.shape[-1] // 2
+        gate = y.narrow(-1, 0, n)
+        up = y.narrow(-1, n, n)
+    else:
+        gate = __torch__.core.nn.linear.linear(x, w, p + "gate_proj")
+        up = __torch__.core.nn.linear.linear(x, w, p + "up_proj")
+    return __torch__.core.nn.linear.linear(torch.silu(gate).mul_(up), w, p + "down_proj")
+
+
 def packed8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
     # x: [M, K], weight: packed int8 [N, K], scales, shift: [N] -> [M, N]
     if x.shape[0] <= 192:

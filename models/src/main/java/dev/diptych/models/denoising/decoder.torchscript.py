@@ -49,13 +49,10 @@ def joined(parts: List[Tensor], order: Tensor) -> Tensor:
     return torch.cat(parts, 1).index_select(1, order)
 
 
-def heads(x: Tensor, w: Dict[str, Tensor], p: str, part: str, branch: str, shape: Tuple[int,
-        float]) -> Tensor:
-    # x: [B, T, D] -> [B, T, H, K]; where there is a norm of a head, RMSNorm over K
+def heads(y: Tensor, w: Dict[str, Tensor], norm: str, shape: Tuple[int, float]) -> Tensor:
+    # y: [B, T, H*K] -> [B, T, H, K]; where there is a norm of a head, RMSNorm over K
     head_dim, eps = shape
-    y = __torch__.core.nn.linear.linear(x, w, p + part + "_proj" + branch)
     y = y.view(y.shape[0], y.shape[1], y.shape[2] // head_dim, head_dim)
-    norm = p + part + "_norm" + branch + ".weight"
     if norm in w:
         y = __torch__.core.nn.norm.rms_norm(y, w[norm], eps)
     return y
@@ -76,13 +73,6 @@ def attend(q: Tensor, k: Tensor, v: Tensor, caches: List[List[Tensor]], layer: i
     return torch.cat(found)
 
 
-def mlp(x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
-    # x: [B, T, D] -> [B, T, D]; SwiGLU
-    gate = torch.silu(__torch__.core.nn.linear.linear(x, w, p + "gate_proj"))
-    up = __torch__.core.nn.linear.linear(x, w, p + "up_proj")
-    return __torch__.core.nn.linear.linear(gate * up, w, p + "down_proj")
-
-
 def layer(parts: List[Tensor], route: Tuple[List[str], List[Tensor], Tensor], i: int,
         caches: List[List[Tensor]], lengths: List[int], blocks: List[int], rope: Tensor,
         shape: Tuple[int, float], w: Dict[str, Tensor]) -> List[Tensor]:
@@ -96,9 +86,13 @@ def layer(parts: List[Tensor], route: Tuple[List[str], List[Tensor], Tensor], i:
     for b in range(len(parts)):
         norm = w[p + "input_layernorm" + branch[b] + ".weight"]
         x = __torch__.core.nn.norm.rms_norm(parts[b], norm, shape[1])
-        q.append(__torch__.models.denoising.decoder.heads(x, w, a, "q", branch[b], shape))
-        k.append(__torch__.models.denoising.decoder.heads(x, w, a, "k", branch[b], shape))
-        v.append(__torch__.models.denoising.decoder.heads(x, w, a, "v", branch[b], shape))
+        kv = caches[0][2 * i].shape[1] * shape[0]
+        own, keys, values = __torch__.core.nn.linear.qkv(x, w, a, branch[b], kv)
+        q.append(__torch__.models.denoising.decoder.heads(own, w,
+                a + "q_norm" + branch[b] + ".weight", shape))
+        k.append(__torch__.models.denoising.decoder.heads(keys, w,
+                a + "k_norm" + branch[b] + ".weight", shape))
+        v.append(__torch__.models.denoising.decoder.heads(values, w, "", shape))
     x = __torch__.models.denoising.decoder.attend(
             __torch__.core.nn.rope.rotate_half(
                     __torch__.models.denoising.decoder.joined(q, order).transpose(1, 2), rope),
@@ -113,8 +107,7 @@ def layer(parts: List[Tensor], route: Tuple[List[str], List[Tensor], Tensor], i:
         h = parts[b] + __torch__.core.nn.linear.linear(seen[b], w, a + "o_proj" + branch[b])
         norm = w[p + "post_attention_layernorm" + branch[b] + ".weight"]
         x = __torch__.core.nn.norm.rms_norm(h, norm, shape[1])
-        found.append(h + __torch__.models.denoising.decoder.mlp(x, w,
-                p + "mlp" + branch[b] + "."))
+        found.append(h + __torch__.core.nn.linear.swiglu(x, w, p + "mlp" + branch[b] + "."))
     return found
 
 

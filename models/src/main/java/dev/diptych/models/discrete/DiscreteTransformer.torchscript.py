@@ -28,9 +28,8 @@ class DiscreteTransformer(Module):
             interleaved: bool) -> Tensor:
         # x: [B, T, D] -> [B, T, D]; the rows are as many equal groups as there are caches
         B, T, D = x.shape
-        q = __torch__.core.nn.linear.linear(x, w, p + "q_proj")
-        k = __torch__.core.nn.linear.linear(x, w, p + "k_proj")
-        v = __torch__.core.nn.linear.linear(x, w, p + "v_proj")
+        kv = caches[0][2 * layer].shape[1] * head_dim
+        q, k, v = __torch__.core.nn.linear.qkv(x, w, p, "", kv)
         q = q.view(B, T, q.shape[2] // head_dim, head_dim)
         k = k.view(B, T, k.shape[2] // head_dim, head_dim)
         v = v.view(B, T, v.shape[2] // head_dim, head_dim).transpose(1, 2)
@@ -53,12 +52,6 @@ class DiscreteTransformer(Module):
         x = __torch__.core.nn.attention.merge_heads(x)
         return __torch__.core.nn.linear.linear(x, w, p + "o_proj")
 
-    def mlp(self, x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
-        # x: [B, T, D] -> [B, T, D]; SwiGLU
-        gate = torch.silu(__torch__.core.nn.linear.linear(x, w, p + "gate_proj"))
-        up = __torch__.core.nn.linear.linear(x, w, p + "up_proj")
-        return __torch__.core.nn.linear.linear(gate * up, w, p + "down_proj")
-
     def decoder_layer(self, h: Tensor, w: Dict[str, Tensor], layer: int,
             caches: List[List[Tensor]], rope: Tensor, positions: List[int], head_dim: int,
             shape: Tuple[float, bool, bool]) -> Tensor:
@@ -71,11 +64,11 @@ class DiscreteTransformer(Module):
             x = self.attention(h, w, p + "self_attn.", layer, caches, rope, positions, head_dim,
                     interleaved)
             h = h + __torch__.core.nn.norm.rms_norm(x, before, eps)
-            return h + __torch__.core.nn.norm.rms_norm(self.mlp(h, w, p + "mlp."), after, eps)
+            return h + __torch__.core.nn.norm.rms_norm(__torch__.core.nn.linear.swiglu(h, w, p + "mlp."), after, eps)
         x = __torch__.core.nn.norm.rms_norm(h, before, eps)
         h = h + self.attention(x, w, p + "self_attn.", layer, caches, rope, positions, head_dim,
                 interleaved)
-        return h + self.mlp(__torch__.core.nn.norm.rms_norm(h, after, eps), w, p + "mlp.")
+        return h + __torch__.core.nn.linear.swiglu(__torch__.core.nn.norm.rms_norm(h, after, eps), w, p + "mlp.")
 
     def rope_at(self, rope: Tensor, positions: List[int], length: int, rows: int) -> Tensor:
         # -> [2, length, K], or [2, G * rows, 1, length, K] for G groups

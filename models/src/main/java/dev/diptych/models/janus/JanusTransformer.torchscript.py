@@ -17,9 +17,7 @@ class JanusTransformer(Module):
         # h: [B, T, D] -> [B, T, D]; Llama: RMSNorm, rotary attention, SwiGLU
         a = p + "self_attn."
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "input_layernorm.weight"], eps)
-        q = __torch__.core.nn.linear.linear(x, w, a + "q_proj")
-        k = __torch__.core.nn.linear.linear(x, w, a + "k_proj")
-        v = __torch__.core.nn.linear.linear(x, w, a + "v_proj")
+        q, k, v = __torch__.core.nn.linear.qkv(x, w, a, "", keys.shape[1] * head_dim)
         q = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(q,
                 head_dim), rope)
         k = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(k,
@@ -28,11 +26,8 @@ class JanusTransformer(Module):
         x = __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos)
         x = __torch__.core.nn.attention.merge_heads(x)
         h = h + __torch__.core.nn.linear.linear(x, w, a + "o_proj")
-        m = p + "mlp."
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "post_attention_layernorm.weight"], eps)
-        gate = torch.silu(__torch__.core.nn.linear.linear(x, w, m + "gate_proj"))
-        up = __torch__.core.nn.linear.linear(x, w, m + "up_proj")
-        return h + __torch__.core.nn.linear.linear(gate * up, w, m + "down_proj")
+        return h + __torch__.core.nn.linear.swiglu(x, w, p + "mlp.")
 
     def language_model(self, h: Tensor, cache: List[Tensor], rope: Tensor, pos: int,
             head_dim: int, eps: float, w: Dict[str, Tensor]) -> Tensor:
