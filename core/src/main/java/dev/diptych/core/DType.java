@@ -12,14 +12,15 @@ public enum DType {
   /** The upper half of a float32: half the memory, about 3 decimal digits. */
   BFLOAT16,
   /**
-   * The matrices of the language model's layers as 8-bit integers with a scale a row, everything else
-   * and all computations in bfloat16: half of bfloat16's memory, answers nearly the same. CPU only.
+   * The matrices of the language model's layers, and where a family says so of its heads, as 8-bit
+   * integers with a scale a row, everything else and all other computations in bfloat16: half of
+   * bfloat16's memory, answers nearly the same. CPU only.
    */
   INT8,
   /**
    * As {@link #INT8}, with 4-bit integers and a scale and an offset for every 64 numbers or fewer in
-   * all layers but the first, which keeps 8 bits because all others build on it: a little over a
-   * quarter of bfloat16's memory, answers slightly worse. CPU only.
+   * all layers but the first; that one, on which all others build, and what is outside of layers
+   * keep 8 bits: a little over a quarter of bfloat16's memory, answers slightly worse. CPU only.
    */
   INT4;
 

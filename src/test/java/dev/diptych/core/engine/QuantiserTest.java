@@ -113,7 +113,7 @@ class QuantiserTest {
     try (Scope scope = new Scope();
         Checkpoint checkpoint = Checkpoint.openFile(file(weight, n, k))) {
       TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
-      Map<String, Slice> slices = Map.of("m.weight", Slice.of(checkpoint.spec("m.weight")));
+      Map<String, Slice> slices = Map.of("layers.1.m.weight", Slice.of(checkpoint.spec("m.weight")));
       Value weights =
           scope.add(WeightLoader.load(device, checkpoint, slices, dtype, name -> true));
       TorchScript script =
@@ -133,12 +133,12 @@ class QuantiserTest {
   void bytesAreThoseOfIntegersAndScales() {
     Map<String, Slice> slices =
         Map.of(
-            "a.weight", new Slice("a", 0, List.of(64L, 128L)),
+            "layers.1.a.weight", new Slice("a", 0, List.of(64L, 128L)),
             "b.weight", new Slice("b", 0, List.of(10L, 10L)));
 
-    assertThat(WeightLoader.bytes(slices, DType.INT8, name -> name.startsWith("a")))
+    assertThat(WeightLoader.bytes(slices, DType.INT8, name -> name.endsWith("a.weight")))
         .isEqualTo(64 * 128 + 12 * 64 + 200);
-    assertThat(WeightLoader.bytes(slices, DType.INT4, name -> name.startsWith("a")))
+    assertThat(WeightLoader.bytes(slices, DType.INT4, name -> name.endsWith("a.weight")))
         .isEqualTo(64 * 64 + 4 * 2 * 64 + 200);
     assertThat(WeightLoader.bytes(slices, DType.FLOAT32, name -> true))
         .isEqualTo(4 * (64 * 128 + 100));
@@ -173,7 +173,7 @@ class QuantiserTest {
     assertThat(error).isBetween(0.3 * plain, 0.93 * plain);
   }
 
-  /** By its name alone, whatever stands before it; not the tenth, and nothing changes in 8 bits. */
+  /** By the name alone, whatever stands before it; nothing changes in 8 bits. */
   @ParameterizedTest
   @CsvSource({
     "model.layers.0.mlp.up_proj.weight, true",
@@ -181,14 +181,15 @@ class QuantiserTest {
     "layers.0.attention.wq.weight, true",
     "model.layers.1.mlp.up_proj.weight, false",
     "model.layers.10.mlp.up_proj.weight, false",
-    "model.sublayers.0.up_proj.weight, false"
+    "model.sublayers.1.up_proj.weight, true",
+    "lm_head.weight, true"
   })
-  void theFirstLayerKeepsEightBitsWhereOthersHaveFour(String name, boolean first) {
+  void theFirstLayerAndTheHeadsKeepEightBitsWhereOthersHaveFour(String name, boolean kept) {
     Map<String, Slice> slices = Map.of(name, new Slice("a", 0, List.of(64L, 128L)));
     long eight = 64 * 128 + 12 * 64;
     long four = 64 * 64 + 4 * 2 * 64;
 
-    assertThat(WeightLoader.bytes(slices, DType.INT4, n -> true)).isEqualTo(first ? eight : four);
+    assertThat(WeightLoader.bytes(slices, DType.INT4, n -> true)).isEqualTo(kept ? eight : four);
     assertThat(WeightLoader.bytes(slices, DType.INT8, n -> true)).isEqualTo(eight);
     assertThat(WeightLoader.bytes(slices, DType.INT4, n -> false)).isEqualTo(2 * 64 * 128);
   }
@@ -262,7 +263,7 @@ class QuantiserTest {
               WeightLoader.load(
                   device,
                   checkpoint,
-                  Map.of("m.weight", Slice.of(checkpoint.spec("m.weight"))),
+                  Map.of("layers.1.m.weight", Slice.of(checkpoint.spec("m.weight"))),
                   exact ? DType.BFLOAT16 : dtype,
                   name -> true,
                   mayPack));

@@ -61,11 +61,13 @@ class WeightLoader(Module):
         return row + R
 
     def end8(self, begun: List[Tensor], how: int) -> List[Tensor]:
-        # -> int8 [N, K], scales [N] float32, shift [N]; unpacked, the kernel takes bfloat16 scales
+        # -> int8 [N, K], scales [N] float32, shift [N], see core/nn/linear; unpacked, the kernel takes
+        # bfloat16 scales
         q, scales = begun
         if how == 0:
             return [q.clone(), scales.to(15)]
         packed = ops.onednn.qlinear_prepack(q, [128, q.shape[1]])
+        scales = scales / 32639.0
         ones = torch.ones([1, q.shape[1]], dtype=0, device=q.device)
         zero = torch.zeros_like(scales)
         shift = ops.onednn.qlinear_pointwise(ones, 1.0, 0, packed, scales, zero, zero, 1.0, 0, 6,

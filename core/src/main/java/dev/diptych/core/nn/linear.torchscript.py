@@ -71,17 +71,18 @@ def packed8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
 
 def digits8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
     # The processor multiplies bytes by bytes and adds up without a rounding. So a row of x is written
-    # as s * (256 * (high - 128) + (low - 128)), 16 bits where bfloat16 has 8, and both bytes are
-    # multiplied as rows of their own; shift is what -128 in all columns gives.
-    M, K = x.shape
-    s = x.abs().amax([1], True).float().mul_(1.0 / 32639.0).clamp_min_(1e-30)
-    n = x.float().mul(s.reciprocal()).add_(128.0).round_().to(2)
-    both = torch.empty([2 * M, K], dtype=0, device=x.device)
-    both.narrow(0, M, M).copy_(n)  # the lower byte is what is kept
-    both.narrow(0, 0, M).copy_(torch.bitwise_right_shift(n, 8).add_(128))
-    y = ops.onednn.qlinear_pointwise(both, 1.0, 0, weight, scales, shift, shift, 1.0, 0, 6, "none",
-            annotate(List[Optional[number]], []), "")
-    return torch.add(y.narrow(0, M, M), y.narrow(0, 0, M), alpha=256).mul_(s).type_as(x)
+    # as most / 32639 * (256 * (high - 128) + (low - 128)), 16 bits where bfloat16 has 8, and both bytes
+    # are multiplied as rows of their own; scales hold the 32639th part, and shift is what -128 in all
+    # columns gives. Few and small operations: of one row, each takes longer than its numbers do.
+    M = x.shape[0]
+    most = x.abs().amax([1], True).clamp_min_(1e-30)
+    half = torch.full([1], 32896.5, dtype=6, device=x.device)
+    n = torch.addcdiv(half, x.float(), most, value=32639.0)  # 257.5 to 65535.5
+    high = n.mul(1.0 / 256).to(0)
+    low = n.sub_(high, alpha=256).to(0)
+    y = ops.onednn.qlinear_pointwise(torch.cat([high, low]), 1.0, 0, weight, scales, shift, shift,
+            1.0, 0, 6, "none", annotate(List[Optional[number]], []), "")
+    return torch.add(y.narrow(0, M, M), y.narrow(0, 0, M), alpha=256).mul_(most).type_as(x)
 
 
 def product8(x: Tensor, weight: Tensor, scales: Tensor) -> Tensor:

@@ -90,7 +90,10 @@ final class JanusTransformer implements AutoCloseable {
 
   /** {@return whether a tensor of this name is quantised where the dtype says so} */
   static boolean quantises(String name) {
-    return name.startsWith("model.language_model.layers.") && name.endsWith("_proj.weight");
+    return name.startsWith("model.language_model.layers.") && name.endsWith("_proj.weight")
+        || name.startsWith("model.generation_head.")
+        || name.startsWith("model.generation_aligner.")
+        || name.equals("lm_head.weight");
   }
 
   /**

@@ -4,11 +4,10 @@
 class JanusTransformer(Module):
     def mlp_gelu(self, x: Tensor, w: Dict[str, Tensor], p: str) -> Tensor:
         # fc1, then GELU (erf) and a linear for each hidden layer; x: [..., C] -> [..., D]
-        x = torch.linear(x, w[p + "fc1.weight"], w[p + "fc1.bias"])
+        x = __torch__.core.nn.linear.linear(x, w, p + "fc1")
         i = 0
         while (p + "hidden_layers." + str(i) + ".weight") in w:
-            q = p + "hidden_layers." + str(i) + "."
-            x = torch.linear(torch.gelu(x), w[q + "weight"], w[q + "bias"])
+            x = __torch__.core.nn.linear.linear(torch.gelu(x), w, p + "hidden_layers." + str(i))
             i += 1
         return x
 
@@ -46,14 +45,14 @@ class JanusTransformer(Module):
     def text_logits(self, x: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # x: [B, D] -> [B, V] float32; a tied head is the embedding table
         if "lm_head.weight" in w:
-            return torch.linear(x, w["lm_head.weight"]).float()
+            return __torch__.core.nn.linear.linear(x, w, "lm_head").float()
         return torch.linear(x, w["model.language_model.embed_tokens.weight"]).float()
 
     def image_logits(self, x: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # x: [B, D] -> [B, E] float32; the generation head only, never lm_head
         p = "model.generation_head."
-        x = torch.gelu(torch.linear(x, w[p + "proj_out.weight"], w[p + "proj_out.bias"]))
-        return torch.linear(x, w[p + "vision_head.weight"], w[p + "vision_head.bias"]).float()
+        x = torch.gelu(__torch__.core.nn.linear.linear(x, w, p + "proj_out"))
+        return __torch__.core.nn.linear.linear(x, w, p + "vision_head").float()
 
     def embed_codes(self, codes: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # codes: [N] -> [N, 1, D]; a code of -1 (logits not finite) reads row 0, the caller ends the
