@@ -66,6 +66,23 @@ class JanusTransformerGoldenTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"hf", "original/janus-1.3b"})
+  void aPromptLeavesTheLastPositionOfWhatAllWouldBe(String layout) {
+    try (Golden golden = Golden.open("janus/" + layout + "/understand");
+        TinyJanus tiny = TinyJanus.open(layout, DType.FLOAT32);
+        Value embeds = tiny.prompt(layout, golden)) {
+      int length = (int) golden.shape("decoder_embeddings")[1];
+      try (JanusTransformer.Cache cache = tiny.transformer().newCache(1, length);
+          Value hidden = tiny.transformer().prefill(embeds, cache, 0)) {
+        float[] all = golden.floats("decoder_norm");
+        float[] last = hidden.toFloats();
+        Tolerance.FP32_DEEP.check(
+            "final norm", last, Arrays.copyOfRange(all, all.length - last.length, all.length));
+      }
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"hf", "original/janus-1.3b", "original/janus-pro-7b"})
   void greedyImageCodesWithGuidanceAreEqual(String layout) {
     JsonObject facts = Golden.facts("janus/" + layout + "/draw");

@@ -7,9 +7,11 @@ class CachedAttention(Module):
                 k.shape[2] + 5, turned, k)
         found: List[Tensor] = []
         pos = 0
+        none: List[int] = []
         for T in sizes:
             found.append(__torch__.core.nn.attention.attend_cached(q.narrow(2, pos, T),
-                    k.narrow(2, pos, T), v.narrow(2, pos, T), cache[0], cache[1], pos))
+                    k.narrow(2, pos, T), v.narrow(2, pos, T), cache[0], cache[1], pos,
+                    __torch__.core.nn.mask.added(T, pos, none, q)))
             pos += T
             __torch__.core.nn.attention.copy_cache(cache, wide, pos, 1)
             cache, wide = wide, cache

@@ -20,15 +20,16 @@ def attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def attend_cached(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
-        pos: int) -> Tensor:
-    # q: [B, H, T, K]; k, v: [B, G, T, K], positions pos to pos+T-1; writes them into the cache
-    # -> [B, H, T, K]; causal
-    B, H, T, K = q.shape
-    G = k.shape[1]
+        pos: int, mask: Optional[Tensor]) -> Tensor:
+    # q: [B, H, T, K], or [B, H, 1, K] of the last position alone; k, v: [B, G, T, K], positions pos to
+    # pos+T-1; writes them into the cache; mask: mask.added of T, pos and no blocks
+    # -> [B, H, T or 1, K]; causal
+    B, H, R, K = q.shape
+    G, T = k.shape[1:3]
     S = pos + T
     keys.narrow(2, pos, T).copy_(k)
     values.narrow(2, pos, T).copy_(v)
-    if T == 1:
+    if R == 1:
         k = keys.narrow(2, 0, S)
         v = values.narrow(2, 0, S)
         if keys.stride(3) == 1:
@@ -46,18 +47,15 @@ def attend_cached(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
     if G != H:
         k = k.repeat_interleave(H // G, 1)
         v = v.repeat_interleave(H // G, 1)
-    if pos == 0:
-        return torch.scaled_dot_product_attention(q, k, v, is_causal=True)
-    mask = __torch__.core.nn.mask.causal(T, S, pos, q)
-    return torch.scaled_dot_product_attention(q, k, v, mask)
+    return torch.scaled_dot_product_attention(q, k, v, mask, is_causal=pos == 0)
 
 
 def attend_blocks(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, pos: int,
-        blocks: List[int]) -> Tensor:
+        blocks: List[int], mask: Optional[Tensor]) -> Tensor:
     # as attend_cached, but the positions of a block all see each other; blocks: begin and end of
-    # one after the other, counted from pos
+    # one after the other, counted from pos; mask: mask.added of T, pos and the blocks
     if len(blocks) == 0:
-        return __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos)
+        return __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos, mask)
     B, H, T, K = q.shape
     G = k.shape[1]
     S = pos + T
@@ -74,7 +72,6 @@ def attend_blocks(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
     if G != H:
         k = k.repeat_interleave(H // G, 1)
         v = v.repeat_interleave(H // G, 1)
-    mask = __torch__.core.nn.mask.mixed(T, S, pos, blocks, q)
     return torch.scaled_dot_product_attention(q, k, v, mask)
 
 

@@ -25,7 +25,7 @@ def layer(x: Tensor, w: Dict[str, Tensor], p: str, shape: Tuple[int, float, bool
     k = __torch__.core.nn.attention.split_heads(k, head_dim)
     v = __torch__.core.nn.attention.split_heads(v, head_dim)
     h = __torch__.core.nn.attention.merge_heads(__torch__.core.nn.attention.attend_all(q, k, v))
-    x = x + torch.linear(h, w[a + "out_proj.weight"], w[a + "out_proj.bias"])
+    x = torch.linear(h, w[a + "out_proj.weight"], w[a + "out_proj.bias"]).add_(x)
     h = __torch__.core.nn.norm.layer_norm(x, w[p + "layer_norm2.weight"],
             w[p + "layer_norm2.bias"], eps)
     h = torch.linear(h, w[p + "mlp.fc1.weight"], w[p + "mlp.fc1.bias"])
@@ -33,7 +33,7 @@ def layer(x: Tensor, w: Dict[str, Tensor], p: str, shape: Tuple[int, float, bool
         h = h * torch.sigmoid(1.702 * h)
     else:
         h = torch.gelu(h)
-    return x + torch.linear(h, w[p + "mlp.fc2.weight"], w[p + "mlp.fc2.bias"])
+    return torch.linear(h, w[p + "mlp.fc2.weight"], w[p + "mlp.fc2.bias"]).add_(x)
 
 
 def tower(pixels: Tensor, layers: int, shape: Tuple[int, float, bool], w: Dict[str, Tensor],

@@ -18,12 +18,12 @@ def block(x: Tensor, w: Dict[str, Tensor], p: str, out: str, head_dim: int, eps:
     k = __torch__.core.nn.attention.split_heads(k, head_dim)
     v = __torch__.core.nn.attention.split_heads(v, head_dim)
     h = __torch__.core.nn.attention.merge_heads(__torch__.core.nn.attention.attend_all(q, k, v))
-    x = x + torch.linear(h, w[a + out + ".weight"], w[a + out + ".bias"])
+    x = torch.linear(h, w[a + out + ".weight"], w[a + out + ".bias"]).add_(x)
     h = __torch__.core.nn.norm.layer_norm(x, w[p + "layer_norm2.weight"],
             w[p + "layer_norm2.bias"], eps)
     h = torch.linear(h, w[p + "mlp.fc1.weight"], w[p + "mlp.fc1.bias"])
     h = torch.gelu(h, approximate="tanh" if tanh else "none")
-    return x + torch.linear(h, w[p + "mlp.fc2.weight"], w[p + "mlp.fc2.bias"])
+    return torch.linear(h, w[p + "mlp.fc2.weight"], w[p + "mlp.fc2.bias"]).add_(x)
 
 
 def tower(pixels: Tensor, w: Dict[str, Tensor], p: str, out: str, layers: int, head_dim: int,

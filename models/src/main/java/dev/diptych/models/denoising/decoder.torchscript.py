@@ -59,23 +59,24 @@ def heads(y: Tensor, w: Dict[str, Tensor], norm: str, shape: Tuple[int, float]) 
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, caches: List[List[Tensor]], layer: int,
-        lengths: List[int], blocks: List[int]) -> Tensor:
+        lengths: List[int], blocks: List[int], masks: List[Optional[Tensor]]) -> Tensor:
     # q: [B, H, T, K]; k, v: [B, G, T, K] -> [B, H, T, K]; every group sees its own cache
     if len(caches) == 1:
         return __torch__.core.nn.attention.attend_blocks(q, k, v, caches[0][2 * layer],
-                caches[0][2 * layer + 1], lengths[0], blocks)
+                caches[0][2 * layer + 1], lengths[0], blocks, masks[0])
     n = q.shape[0] // len(caches)
     found: List[Tensor] = []
     for g in range(len(caches)):
         found.append(__torch__.core.nn.attention.attend_blocks(q.narrow(0, g * n, n),
                 k.narrow(0, g * n, n), v.narrow(0, g * n, n), caches[g][2 * layer],
-                caches[g][2 * layer + 1], lengths[g], blocks))
+                caches[g][2 * layer + 1], lengths[g], blocks, masks[g]))
     return torch.cat(found)
 
 
 def layer(parts: List[Tensor], route: Tuple[List[str], List[Tensor], Tensor], i: int,
-        caches: List[List[Tensor]], lengths: List[int], blocks: List[int], rope: Tensor,
-        shape: Tuple[int, float], w: Dict[str, Tensor]) -> List[Tensor]:
+        caches: List[List[Tensor]], lengths: List[int], blocks: List[int],
+        masks: List[Optional[Tensor]], rope: Tensor, shape: Tuple[int, float], w: Dict[str,
+        Tensor]) -> List[Tensor]:
     # parts: rows of each branch, [B, t, D] -> the same; rope: [2, T, K] or [2, B, 1, T, K]
     branch, rows, order = route
     p = "model.layers." + str(i) + "."
@@ -99,15 +100,15 @@ def layer(parts: List[Tensor], route: Tuple[List[str], List[Tensor], Tensor], i:
             __torch__.core.nn.rope.rotate_half(
                     __torch__.models.denoising.decoder.joined(k, order).transpose(1, 2), rope),
             __torch__.models.denoising.decoder.joined(v, order).transpose(1, 2), caches, i, lengths,
-            blocks)
+            blocks, masks)
     seen = __torch__.models.denoising.decoder.parted(__torch__.core.nn.attention.merge_heads(x),
             rows)
     found: List[Tensor] = []
     for b in range(len(parts)):
-        h = parts[b] + __torch__.core.nn.linear.linear(seen[b], w, a + "o_proj" + branch[b])
+        h = __torch__.core.nn.linear.linear(seen[b], w, a + "o_proj" + branch[b]).add_(parts[b])
         norm = w[p + "post_attention_layernorm" + branch[b] + ".weight"]
         x = __torch__.core.nn.norm.rms_norm(h, norm, shape[1])
-        found.append(h + __torch__.core.nn.linear.swiglu(x, w, p + "mlp" + branch[b] + "."))
+        found.append(__torch__.core.nn.linear.swiglu(x, w, p + "mlp" + branch[b] + ".").add_(h))
     return found
 
 
@@ -128,10 +129,11 @@ def layers(h: Tensor, caches: List[List[Tensor]], span: Tuple[List[int], Tensor,
     lengths, at, blocks, pictures = span
     route = __torch__.models.denoising.decoder.branches(pictures, h.shape[1], w, h)
     rope = __torch__.models.denoising.decoder.rope_at(at, h.shape[0] // len(caches), w)
+    masks = __torch__.core.nn.mask.each(h.shape[1], lengths, blocks, h)
     parts = __torch__.models.denoising.decoder.parted(h, route[1])
     for i in range(len(caches[0]) // 2):
         parts = __torch__.models.denoising.decoder.layer(parts, route, i, caches, lengths, blocks,
-                rope, shape, w)
+                masks, rope, shape, w)
     return __torch__.models.denoising.decoder.joined(parts, route[2])
 
 

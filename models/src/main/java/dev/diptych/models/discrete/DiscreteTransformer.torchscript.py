@@ -24,51 +24,62 @@ class DiscreteTransformer(Module):
         return __torch__.core.nn.rope.rotate_half(x, rope)
 
     def attention(self, x: Tensor, w: Dict[str, Tensor], p: str, layer: int,
-            caches: List[List[Tensor]], rope: Tensor, positions: List[int], head_dim: int,
-            interleaved: bool) -> Tensor:
-        # x: [B, T, D] -> [B, T, D]; the rows are as many equal groups as there are caches
+            caches: List[List[Tensor]], rope: Tensor, positions: List[int],
+            masks: List[Optional[Tensor]], last: bool, head_dim: int, interleaved: bool) -> Tensor:
+        # x: [B, T, D] -> [B, T, D], of the last position alone [B, 1, D]; the rows are as many equal
+        # groups as there are caches
         B, T, D = x.shape
         kv = caches[0][2 * layer].shape[1] * head_dim
         q, k, v = __torch__.core.nn.linear.qkv(x, w, p, "", kv)
-        q = q.view(B, T, q.shape[2] // head_dim, head_dim)
         k = k.view(B, T, k.shape[2] // head_dim, head_dim)
         v = v.view(B, T, v.shape[2] // head_dim, head_dim).transpose(1, 2)
+        if last:
+            q = q.narrow(1, T - 1, 1)
+        q = q.view(B, q.shape[1], q.shape[2] // head_dim, head_dim)
         if (p + "q_norm.weight") in w:
             q = self.head_norm(q, w, p + "q_norm")
             k = self.head_norm(k, w, p + "k_norm")
-        q = self.turn(q.transpose(1, 2), rope, interleaved)
         k = self.turn(k.transpose(1, 2), rope, interleaved)
+        if last:
+            rope = rope.narrow(-2, T - 1, 1)
+        q = self.turn(q.transpose(1, 2), rope, interleaved)
         if len(caches) == 1:
             x = __torch__.core.nn.attention.attend_cached(q, k, v, caches[0][2 * layer],
-                    caches[0][2 * layer + 1], positions[0])
+                    caches[0][2 * layer + 1], positions[0], masks[0])
         else:
             n = B // len(caches)
             found: List[Tensor] = []
             for g in range(len(caches)):
                 found.append(__torch__.core.nn.attention.attend_cached(q.narrow(0, g * n, n),
                         k.narrow(0, g * n, n), v.narrow(0, g * n, n), caches[g][2 * layer],
-                        caches[g][2 * layer + 1], positions[g]))
+                        caches[g][2 * layer + 1], positions[g], masks[g]))
             x = torch.cat(found)
         x = __torch__.core.nn.attention.merge_heads(x)
         return __torch__.core.nn.linear.linear(x, w, p + "o_proj")
 
     def decoder_layer(self, h: Tensor, w: Dict[str, Tensor], layer: int,
-            caches: List[List[Tensor]], rope: Tensor, positions: List[int], head_dim: int,
-            shape: Tuple[float, bool, bool]) -> Tensor:
-        # h: [B, T, D] -> [B, T, D]; shape: (eps, swin_norm, interleaved)
+            caches: List[List[Tensor]], rope: Tensor, positions: List[int],
+            masks: List[Optional[Tensor]], last: bool, head_dim: int, shape: Tuple[float, bool,
+            bool]) -> Tensor:
+        # h: [B, T, D] -> [B, T, D]; shape: (eps, swin_norm, interleaved). last: whether only the last
+        # position is wanted -> [B, 1, D]; of the others that one sees their keys and values, and all
+        # else is a row's own, so it differs by the rounding of smaller products alone
         eps, swin, interleaved = shape
+        own = h.narrow(1, h.shape[1] - 1, 1) if last else h
         p = "model.layers." + str(layer) + "."
         before = w[p + "input_layernorm.weight"]
         after = w[p + "post_attention_layernorm.weight"]
         if swin:
-            x = self.attention(h, w, p + "self_attn.", layer, caches, rope, positions, head_dim,
-                    interleaved)
-            h = h + __torch__.core.nn.norm.rms_norm(x, before, eps)
-            return h + __torch__.core.nn.norm.rms_norm(__torch__.core.nn.linear.swiglu(h, w, p + "mlp."), after, eps)
+            x = self.attention(h, w, p + "self_attn.", layer, caches, rope, positions, masks, last,
+                    head_dim, interleaved)
+            h = __torch__.core.nn.norm.rms_norm(x, before, eps).add_(own)
+            x = __torch__.core.nn.linear.swiglu(h, w, p + "mlp.")
+            return __torch__.core.nn.norm.rms_norm(x, after, eps).add_(h)
         x = __torch__.core.nn.norm.rms_norm(h, before, eps)
-        h = h + self.attention(x, w, p + "self_attn.", layer, caches, rope, positions, head_dim,
-                interleaved)
-        return h + __torch__.core.nn.linear.swiglu(__torch__.core.nn.norm.rms_norm(h, after, eps), w, p + "mlp.")
+        h = self.attention(x, w, p + "self_attn.", layer, caches, rope, positions, masks, last,
+                head_dim, interleaved).add_(own)
+        x = __torch__.core.nn.norm.rms_norm(h, after, eps)
+        return __torch__.core.nn.linear.swiglu(x, w, p + "mlp.").add_(h)
 
     def rope_at(self, rope: Tensor, positions: List[int], length: int, rows: int) -> Tensor:
         # -> [2, length, K], or [2, G * rows, 1, length, K] for G groups
@@ -81,16 +92,25 @@ class DiscreteTransformer(Module):
         return torch.cat(found, 1)
 
     def layers(self, h: Tensor, caches: List[List[Tensor]], rope: Tensor, positions: List[int],
-            head_dim: int, shape: Tuple[float, bool, bool], w: Dict[str, Tensor]) -> Tensor:
-        # h: [B, T, D] embeddings; group g of the rows stands at positions[g] -> [B, T, D]
-        here = self.rope_at(rope, positions, h.shape[1], h.shape[0] // len(caches))
-        for i in range(len(caches[0]) // 2):
-            h = self.decoder_layer(h, w, i, caches, here, positions, head_dim, shape)
+            last: bool, head_dim: int, shape: Tuple[float, bool, bool], w: Dict[str,
+            Tensor]) -> Tensor:
+        # h: [B, T, D] embeddings; group g of the rows stands at positions[g] -> [B, T, D], [B, 1, D]
+        # where only the last position is wanted
+        T = h.shape[1]
+        here = self.rope_at(rope, positions, T, h.shape[0] // len(caches))
+        none: List[int] = []
+        masks = __torch__.core.nn.mask.each(T, positions, none, h)
+        L = len(caches[0]) // 2
+        for i in range(L):
+            h = self.decoder_layer(h, w, i, caches, here, positions, masks,
+                    last and T > 1 and i == L - 1, head_dim, shape)
         return h
 
-    def last_hidden(self, h: Tensor, shape: Tuple[float, bool, bool], w: Dict[str,
+    def last_hidden(self, h: Tensor, caches: List[List[Tensor]], rope: Tensor,
+            positions: List[int], head_dim: int, shape: Tuple[float, bool, bool], w: Dict[str,
             Tensor]) -> Tensor:
-        # h: [B, T, D] -> [B, D] after the final norm
+        # h: [B, T, D] embeddings -> [B, D] of the last position, after the final norm
+        h = self.layers(h, caches, rope, positions, True, head_dim, shape, w)
         return __torch__.core.nn.norm.rms_norm(h[:, -1], w["model.norm.weight"], shape[0])
 
     def head(self, w: Dict[str, Tensor]) -> Tensor:
@@ -209,8 +229,7 @@ class DiscreteTransformer(Module):
             head_dim: int, shape: Tuple[float, bool, bool], w: Dict[str, Tensor]) -> Tensor:
         # ids: [B, T] from the positions on -> [B, D] hidden state of the last one
         h = torch.embedding(w["model.embed_tokens.weight"], ids)
-        return self.last_hidden(self.layers(h, caches, rope, positions, head_dim, shape, w), shape,
-                w)
+        return self.last_hidden(h, caches, rope, positions, head_dim, shape, w)
 
     def decode_text(self, ids: Tensor, caches: List[List[Tensor]], rope: Tensor,
             positions: List[int], head_dim: int, shape: Tuple[float, bool, bool], may_draw: bool,
@@ -252,8 +271,7 @@ class DiscreteTransformer(Module):
         last = w["image_ids"].index_select(0, codes.select(1, step - 1).clamp_min(0)).unsqueeze(1)
         ids = torch.cat([last, behind.unsqueeze(0).expand(n, behind.shape[0])], 1)
         h = torch.embedding(w["model.embed_tokens.weight"], ids).repeat(len(caches), 1, 1)
-        return self.last_hidden(self.layers(h, caches, rope, positions, head_dim, shape, w), shape,
-                w)
+        return self.last_hidden(h, caches, rope, positions, head_dim, shape, w)
 
     def decode_codes(self, step: int, codes: Tensor, behind: Tensor, caches: List[List[Tensor]],
             rope: Tensor, positions: List[int], head_dim: int, shape: Tuple[float, bool, bool],
@@ -270,9 +288,11 @@ class DiscreteTransformer(Module):
         # ids: [B, T] -> [L + 2, B, T, D] float32: embeddings, every layer, the final norm
         here = rope.narrow(1, 0, ids.shape[1])
         h = torch.embedding(w["model.embed_tokens.weight"], ids)
+        none: List[int] = []
+        masks = __torch__.core.nn.mask.each(ids.shape[1], [0], none, h)
         states = [h.float()]
         for i in range(len(caches[0]) // 2):
-            h = self.decoder_layer(h, w, i, caches, here, [0], head_dim, shape)
+            h = self.decoder_layer(h, w, i, caches, here, [0], masks, False, head_dim, shape)
             states.append(h.float())
         states.append(__torch__.core.nn.norm.rms_norm(h, w["model.norm.weight"], shape[0]).float())
         return torch.stack(states)
@@ -281,6 +301,6 @@ class DiscreteTransformer(Module):
             shape: Tuple[float, bool, bool], w: Dict[str, Tensor]) -> Tensor:
         # ids: [B, T] -> [B, T, V] float32, nothing masked
         h = torch.embedding(w["model.embed_tokens.weight"], ids)
-        h = self.layers(h, caches, rope, [0], head_dim, shape, w)
+        h = self.layers(h, caches, rope, [0], False, head_dim, shape, w)
         x = __torch__.core.nn.norm.rms_norm(h, w["model.norm.weight"], shape[0])
         return torch.linear(x, self.head(w)).float()

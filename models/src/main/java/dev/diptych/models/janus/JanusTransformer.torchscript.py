@@ -12,35 +12,52 @@ class JanusTransformer(Module):
         return x
 
     def decoder_layer(self, h: Tensor, w: Dict[str, Tensor], p: str, keys: Tensor, values: Tensor,
-            rope: Tensor, pos: int, head_dim: int, eps: float) -> Tensor:
-        # h: [B, T, D] -> [B, T, D]; Llama: RMSNorm, rotary attention, SwiGLU
+            rope: Tensor, pos: int, mask: Optional[Tensor], last: bool, head_dim: int,
+            eps: float) -> Tensor:
+        # h: [B, T, D] -> [B, T, D]; Llama: RMSNorm, rotary attention, SwiGLU. last: whether only the
+        # last position is wanted -> [B, 1, D]; of the others that one sees their keys and values,
+        # and all else is a row's own, so it differs by the rounding of smaller products alone
         a = p + "self_attn."
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "input_layernorm.weight"], eps)
         q, k, v = __torch__.core.nn.linear.qkv(x, w, a, "", keys.shape[1] * head_dim)
-        q = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(q,
-                head_dim), rope)
         k = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(k,
                 head_dim), rope)
         v = __torch__.core.nn.attention.split_heads(v, head_dim)
-        x = __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos)
+        if last:
+            at = h.shape[1] - 1
+            h = h.narrow(1, at, 1)
+            q = q.narrow(1, at, 1)
+            rope = rope.narrow(1, at, 1)
+        q = __torch__.core.nn.rope.rotate_half(__torch__.core.nn.attention.split_heads(q,
+                head_dim), rope)
+        x = __torch__.core.nn.attention.attend_cached(q, k, v, keys, values, pos, mask)
         x = __torch__.core.nn.attention.merge_heads(x)
-        h = h + __torch__.core.nn.linear.linear(x, w, a + "o_proj")
+        h = __torch__.core.nn.linear.linear(x, w, a + "o_proj").add_(h)
         x = __torch__.core.nn.norm.rms_norm(h, w[p + "post_attention_layernorm.weight"], eps)
-        return h + __torch__.core.nn.linear.swiglu(x, w, p + "mlp.")
+        return __torch__.core.nn.linear.swiglu(x, w, p + "mlp.").add_(h)
 
-    def language_model(self, h: Tensor, cache: List[Tensor], rope: Tensor, pos: int,
+    def language_model(self, h: Tensor, cache: List[Tensor], rope: Tensor, pos: int, last: bool,
             head_dim: int, eps: float, w: Dict[str, Tensor]) -> Tensor:
-        # h: [B, T, D] embeddings of positions pos to pos+T-1 -> [B, T, D] after the last layer
-        here = rope.narrow(1, pos, h.shape[1])
-        for i in range(len(cache) // 2):
+        # h: [B, T, D] embeddings of positions pos to pos+T-1 -> [B, T, D] after the last layer, [B, 1, D]
+        # where only the last position is wanted
+        T = h.shape[1]
+        here = rope.narrow(1, pos, T)
+        none: List[int] = []
+        mask = __torch__.core.nn.mask.added(T, pos, none, h)
+        L = len(cache) // 2
+        for i in range(L):
             p = "model.language_model.layers." + str(i) + "."
-            h = self.decoder_layer(h, w, p, cache[2 * i], cache[2 * i + 1], here, pos, head_dim,
-                    eps)
+            h = self.decoder_layer(h, w, p, cache[2 * i], cache[2 * i + 1], here, pos, mask,
+                    last and T > 1 and i == L - 1, head_dim, eps)
         return h
 
-    def last_hidden(self, h: Tensor, eps: float, w: Dict[str, Tensor]) -> Tensor:
-        # h: [B, T, D] -> [B, D] after the final norm
-        return __torch__.core.nn.norm.rms_norm(h[:, -1], w["model.language_model.norm.weight"], eps)
+    def last_hidden(self, h: Tensor, cache: List[Tensor], rope: Tensor, pos: int, head_dim: int,
+            eps: float, w: Dict[str, Tensor]) -> Tensor:
+        # h: [B, T, D] embeddings of positions pos to pos+T-1 -> [B, D] of the last one, after the
+        # final norm
+        h = self.language_model(h, cache, rope, pos, True, head_dim, eps, w)
+        norm = w["model.language_model.norm.weight"]
+        return __torch__.core.nn.norm.rms_norm(h[:, -1], norm, eps)
 
     def text_logits(self, x: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # x: [B, D] -> [B, V] float32; a tied head is the embedding table
@@ -110,14 +127,15 @@ class JanusTransformer(Module):
         return embeds.index_copy(1, positions, features.flatten(0, 1).unsqueeze(0))
 
     def narrow(self, embeds: Tensor, first: int, length: int) -> Tensor:
-        # [B, T, D] -> [B, length, D]
-        return embeds.narrow(1, first, length)
+        # [B, T, D] -> [B, length, D]. Contiguous down to the stride of a batch of one: where that is
+        # not length * D, the product with a weight becomes one of batches, half as fast again
+        B, T, D = embeds.shape
+        return embeds.narrow(1, first, length).contiguous().view(B, length, D)
 
     def prefill(self, embeds: Tensor, cache: List[Tensor], rope: Tensor, pos: int, head_dim: int,
             eps: float, w: Dict[str, Tensor]) -> Tensor:
         # embeds: [B, T, D] of positions pos to pos+T-1 -> [B, D] hidden state of the last one
-        return self.last_hidden(self.language_model(embeds, cache, rope, pos, head_dim, eps, w),
-                eps, w)
+        return self.last_hidden(embeds, cache, rope, pos, head_dim, eps, w)
 
     def first_token(self, hidden: Tensor, seen: Tensor, penalty: float, greedy: bool,
             temperature: float, top_k: int, top_p: float, bits: Tensor, w: Dict[str,
@@ -133,8 +151,7 @@ class JanusTransformer(Module):
             top_k: int, top_p: float, bits: Tensor, w: Dict[str, Tensor]) -> Tensor:
         # ids: [1], the token at position pos -> [1], the one after it
         h = torch.embedding(w["model.language_model.embed_tokens.weight"], ids).unsqueeze(1)
-        hidden = self.last_hidden(self.language_model(h, cache, rope, pos, head_dim, eps, w), eps,
-                w)
+        hidden = self.last_hidden(h, cache, rope, pos, head_dim, eps, w)
         return self.first_token(hidden, seen, penalty, greedy, temperature, top_k, top_p, bits, w)
 
     def new_codes(self, images: int, tokens: int, w: Dict[str, Tensor]) -> Tensor:
@@ -157,7 +174,7 @@ class JanusTransformer(Module):
         h = self.embed_codes(codes.select(1, step - 1), w)
         if guided:
             h = torch.cat([h, h])
-        return self.last_hidden(self.language_model(h, cache, rope, pos, head_dim, eps, w), eps, w)
+        return self.last_hidden(h, cache, rope, pos, head_dim, eps, w)
 
     def put_codes(self, codes: Tensor, step: int, found: Tensor) -> int:
         # found: [N], the codes of column `step` as somebody else chose them
@@ -183,7 +200,8 @@ class JanusTransformer(Module):
         h = embeds
         for i in range(len(cache) // 2):
             p = "model.language_model.layers." + str(i) + "."
-            h = self.decoder_layer(h, w, p, cache[2 * i], cache[2 * i + 1], here, 0, head_dim, eps)
+            h = self.decoder_layer(h, w, p, cache[2 * i], cache[2 * i + 1], here, 0, None, False,
+                    head_dim, eps)
             states.append(h.float())
         norm = w["model.language_model.norm.weight"]
         states.append(__torch__.core.nn.norm.rms_norm(h, norm, eps).float())
@@ -192,7 +210,7 @@ class JanusTransformer(Module):
     def all_logits(self, embeds: Tensor, cache: List[Tensor], rope: Tensor, head_dim: int,
             eps: float, images: bool, w: Dict[str, Tensor]) -> Tensor:
         # embeds: [B, T, D] -> [B, T, V or E] float32 logits at every position
-        h = self.language_model(embeds, cache, rope, 0, head_dim, eps, w)
+        h = self.language_model(embeds, cache, rope, 0, False, head_dim, eps, w)
         x = __torch__.core.nn.norm.rms_norm(h, w["model.language_model.norm.weight"], eps)
         if images:
             return self.image_logits(x, w)

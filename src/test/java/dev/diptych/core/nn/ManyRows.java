@@ -1,0 +1,4 @@
+package dev.diptych.core.nn;
+
+/** Stands beside a script that normalises many rows. */
+final class ManyRows {}
