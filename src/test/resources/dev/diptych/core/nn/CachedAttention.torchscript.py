@@ -5,6 +5,9 @@ class CachedAttention(Module):
                 k.shape[2] + 3, turned, k)
         wide = __torch__.core.nn.attention.new_cache(1, k.shape[0], k.shape[1], k.shape[3],
                 k.shape[2] + 5, turned, k)
+        # Memory that nobody has written to may hold anything.
+        for tensor in cache + wide:
+            tensor.fill_(nan)
         found: List[Tensor] = []
         pos = 0
         none: List[int] = []

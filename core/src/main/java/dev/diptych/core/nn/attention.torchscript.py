@@ -44,10 +44,7 @@ def attend_cached(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
         v = values.narrow(2, 0, S)
         if keys.stride(3) != 1:
             k = k.contiguous()  # the fused kernel wants rows of numbers that lie together
-    if G != H:
-        k = k.repeat_interleave(H // G, 1)
-        v = v.repeat_interleave(H // G, 1)
-    return torch.scaled_dot_product_attention(q, k, v, mask, is_causal=pos == 0)
+    return __torch__.core.nn.attention.attend_shared(q, k, v, mask, pos == 0)
 
 
 def attend_blocks(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor, pos: int,
@@ -69,27 +66,43 @@ def attend_blocks(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, values: Tensor,
         # Everyone sees everything, so heads that share their keys are but more rows.
         rows = q.reshape(B, G, H // G * T, K)
         return torch.scaled_dot_product_attention(rows, k, v).reshape(B, H, T, K)
-    if G != H:
-        k = k.repeat_interleave(H // G, 1)
-        v = v.repeat_interleave(H // G, 1)
-    return torch.scaled_dot_product_attention(q, k, v, mask)
+    return __torch__.core.nn.attention.attend_shared(q, k, v, mask, False)
+
+
+def attend_shared(q: Tensor, k: Tensor, v: Tensor, mask: Optional[Tensor],
+        causal: bool) -> Tensor:
+    # q: [B, H, T, K]; k, v: [B, G, S, K], each of H/G heads that follow each other -> [B, H, T, K]
+    B, H, T, K = q.shape
+    G, S = k.shape[1:3]
+    if G == H:
+        return torch.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    if q.is_cuda:
+        return torch.scaled_dot_product_attention(q, k.repeat_interleave(H // G, 1),
+                v.repeat_interleave(H // G, 1), mask, is_causal=causal)
+    # The kernel follows strides, so keys of stride 0 are shared without a copy; enable_gqa leaves the
+    # kernel and takes 7 times as long.
+    q = q.reshape(B * G, H // G, T, K)
+    k = k.reshape(B * G, 1, S, K).expand(B * G, H // G, S, K)
+    v = v.reshape(B * G, 1, S, K).expand(B * G, H // G, S, K)
+    x = torch.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+    # As the kernel leaves what it is given unshared: merge_heads then has nothing to copy.
+    x = x.view(B, G, H // G, T, K).permute(0, 3, 1, 2, 4)
+    return x.reshape(B, T, H, K).transpose(1, 2)
 
 
 def new_cache(layers: int, batch: int, kv_heads: int, head_dim: int, capacity: int,
         turned: bool, like: Tensor) -> List[Tensor]:
     # turned: whether keys lie as [B, G, K, S]
-    # -> keys of layer 0, values of layer 0, keys of layer 1, ...
+    # -> keys of layer 0, values of layer 0, keys of layer 1, ... What no position has been written to
+    # is never read, so it needs no value and, until then, no memory
     cache: List[Tensor] = []
     for i in range(layers):
         if turned:
-            keys = torch.zeros([batch, kv_heads, head_dim, capacity], dtype=like.dtype,
-                    device=like.device).transpose(2, 3)
+            keys = like.new_empty([batch, kv_heads, head_dim, capacity]).transpose(2, 3)
         else:
-            keys = torch.zeros([batch, kv_heads, capacity, head_dim], dtype=like.dtype,
-                    device=like.device)
+            keys = like.new_empty([batch, kv_heads, capacity, head_dim])
         cache.append(keys)
-        cache.append(torch.zeros([batch, kv_heads, capacity, head_dim], dtype=like.dtype,
-                device=like.device))
+        cache.append(like.new_empty([batch, kv_heads, capacity, head_dim]))
     return cache
 
 
