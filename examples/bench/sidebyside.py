@@ -126,25 +126,30 @@ def child(command):
 
 
 def compare(args, program):
-  shared = ["--dtype", args.dtype, "--tokens", str(args.tokens), "--steps", str(args.steps),
+  shared = ["--tokens", str(args.tokens), "--steps", str(args.steps),
             "--pictures", str(args.pictures), "--together", str(args.together)]
-  ours = shlex.split(args.vs) + ["bench", "--model", args.model, "--json", "--quiet"] + shared
-  theirs = [sys.executable, program, args.model, "--json"] + shared
+  bench = shlex.split(args.vs) + ["bench", "--model", args.model, "--json", "--quiet"] + shared
+  theirs = [sys.executable, program, args.model, "--json", "--dtype", args.dtype] + shared
   if args.threads:
     theirs += ["--threads", str(args.threads)]
-  runs = {"diptych": [], "transformers": []}
+  programs = {"diptych": bench + ["--dtype", args.dtype], "transformers": theirs}
+  for options in args.also:
+    dtype = [] if "--dtype" in options else ["--dtype", args.dtype]
+    programs[options] = bench + dtype + shlex.split(options)
+  runs = {name: [] for name in programs}
   for i in range(args.rounds):
     print(f"round {i + 1} of {args.rounds}", file=sys.stderr)
     # who is first changes, so that neither always meets the warmer machine
-    order = [("diptych", ours), ("transformers", theirs)]
-    for name, command in order if i % 2 == 0 else reversed(order):
-      runs[name].append(child(command))
+    order = list(programs)
+    for name in order if i % 2 == 0 else reversed(order):
+      runs[name].append(child(programs[name]))
 
   def median(name, figure):
     values = [run[figure][0] for run in runs[name] if figure in run]
     return statistics.median(values) if values else None
 
-  print(f"{'':52} {'diptych':>12} {'transformers':>13} {'ratio':>7}")
+  more = "".join(f" {options.split()[-1]:>12}" for options in args.also)
+  print(f"{'':52} {'diptych':>12} {'transformers':>13} {'ratio':>7}{more}")
   names = list(runs["diptych"][0]) + [n for n in runs["transformers"][0] if n not in
                                       runs["diptych"][0]]
   for name in names:
@@ -154,7 +159,9 @@ def compare(args, program):
     if a and b and unit:
       ratio = f"{a / b if unit.endswith('/s') else b / a:7.2f}"
     shown = [f"{v:12.2f}" if v is not None else f"{'':12}" for v in (a, b)]
-    print(f"{name:52} {shown[0]} {shown[1]:>13} {ratio:>7} {unit}")
+    others = [median(options, name) for options in args.also]
+    more = "".join(f" {v:12.2f}" if v is not None else f" {'':12}" for v in others)
+    print(f"{name:52} {shown[0]} {shown[1]:>13} {ratio:>7}{more} {unit}")
 
 
 def main(program, doc, figures):
@@ -170,6 +177,9 @@ def main(program, doc, figures):
   parser.add_argument("--threads", type=int, default=0, help="0 leaves it to torch")
   parser.add_argument("--json", action="store_true")
   parser.add_argument("--vs", metavar="COMMAND", help="how diptych is run, to compare")
+  parser.add_argument("--also", metavar="OPTIONS", action="append", default=[],
+                      help="with --vs, run diptych with these options of its bench as well, such as"
+                           " '--dtype int8'; may be repeated")
   args = parser.parse_args()
   if args.vs:
     compare(args, program)
