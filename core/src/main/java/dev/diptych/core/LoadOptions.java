@@ -20,11 +20,7 @@ import java.util.OptionalLong;
  *     the next question about the same picture is answered without reading it again, in whatever
  *     session; 0 keeps nothing. A session always keeps its own. Counted in the memory limit and
  *     given back where a request needs it; so far Janus alone keeps anything
- * @param copyWeights whether weights get memory of their own. Without it, on the CPU, those that are
- *     stored in the number format that is computed in stay where the page cache has their file:
- *     nothing is copied, and programs that run the same file share it. Then the file must not be cut
- *     or written to while the model is loaded, nor its drive go away: a page that is gone ends the
- *     process
+ * @param weightMemory where the weights lie on the CPU
  */
 public record LoadOptions(
     DType dtype,
@@ -33,7 +29,7 @@ public record LoadOptions(
     Optional<Path> imageDecoder,
     Optional<Path> imageCoder,
     long pictureMemory,
-    boolean copyWeights) {
+    WeightMemory weightMemory) {
 
   /** Everything left to the library. */
   public static final LoadOptions DEFAULT =
@@ -44,7 +40,7 @@ public record LoadOptions(
           Optional.empty(),
           Optional.empty(),
           0,
-          false);
+          WeightMemory.MAPPED);
 
   /** Checks the values. */
   public LoadOptions {
@@ -52,6 +48,7 @@ public record LoadOptions(
     Objects.requireNonNull(device, "device");
     Objects.requireNonNull(imageDecoder, "imageDecoder");
     Objects.requireNonNull(imageCoder, "imageCoder");
+    Objects.requireNonNull(weightMemory, "weightMemory");
     if (memoryLimit.isPresent() && memoryLimit.getAsLong() < 1) {
       throw new InvalidRequestException(
           "memoryLimit is " + memoryLimit.getAsLong() + " bytes; expected at least 1");
@@ -65,13 +62,13 @@ public record LoadOptions(
   /** {@return the same with another number format} */
   public LoadOptions withDtype(DType dtype) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, copyWeights);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, weightMemory);
   }
 
   /** {@return the same on another device} */
   public LoadOptions withDevice(DeviceChoice device) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, copyWeights);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, weightMemory);
   }
 
   /** {@return the same with another limit, in bytes} */
@@ -83,7 +80,7 @@ public record LoadOptions(
         imageDecoder,
         imageCoder,
         pictureMemory,
-        copyWeights);
+        weightMemory);
   }
 
   /** {@return the same with a decoder of the caller's} */
@@ -95,7 +92,7 @@ public record LoadOptions(
         Optional.of(onnxFile),
         imageCoder,
         pictureMemory,
-        copyWeights);
+        weightMemory);
   }
 
   /** {@return the same with a picture coder from elsewhere: a folder or one file of weights} */
@@ -107,18 +104,18 @@ public record LoadOptions(
         imageDecoder,
         Optional.of(folderOrFile),
         pictureMemory,
-        copyWeights);
+        weightMemory);
   }
 
   /** {@return the same with room for pictures that are asked about again, in bytes} */
   public LoadOptions withPictureMemory(long bytes) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, bytes, copyWeights);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, bytes, weightMemory);
   }
 
-  /** {@return the same with weights in memory of their own, for files that may change} */
-  public LoadOptions withCopiedWeights() {
+  /** {@return the same with weights elsewhere} */
+  public LoadOptions withWeightMemory(WeightMemory weightMemory) {
     return new LoadOptions(
-        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, true);
+        dtype, device, memoryLimit, imageDecoder, imageCoder, pictureMemory, weightMemory);
   }
 }

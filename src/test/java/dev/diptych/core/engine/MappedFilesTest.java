@@ -7,6 +7,7 @@ import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.LoadOptions;
+import dev.diptych.core.WeightMemory;
 import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.weights.Checkpoint;
 import java.io.IOException;
@@ -33,13 +34,14 @@ class MappedFilesTest {
   /** Who writes into the file of a loaded model changes the model: there is one copy of it. */
   @ParameterizedTest
   @CsvSource({
-    "FLOAT32, F32, false, 5", "FLOAT32, F32, true, 0", "BFLOAT16, BF16, false, 5",
-    "BFLOAT16, BF16, true, 0", "FLOAT32, BF16, false, 0", "INT8, BF16, false, 5"
+    "FLOAT32, F32, MAPPED, 5", "FLOAT32, F32, COPIED, 0", "BFLOAT16, BF16, MAPPED, 5",
+    "BFLOAT16, BF16, COPIED, 0", "BFLOAT16, BF16, PACKED, 0", "FLOAT32, BF16, MAPPED, 0",
+    "INT8, BF16, MAPPED, 5"
   })
   void aTensorOfTheModelsOwnDtypeLiesInItsFile(
-      DType dtype, String stored, boolean copied, float seen) throws IOException {
+      DType dtype, String stored, WeightMemory memory, float seen) throws IOException {
     Path file = file(stored, 3);
-    LoadOptions options = copied ? LoadOptions.DEFAULT.withCopiedWeights() : LoadOptions.DEFAULT;
+    LoadOptions options = LoadOptions.DEFAULT.withWeightMemory(memory);
     try (Scope scope = new Scope();
         Checkpoint checkpoint = Checkpoint.openFile(file)) {
       Loaded loaded = new Loaded(scope, checkpoint, options.withDevice(DeviceChoice.CPU), dtype);

@@ -11,11 +11,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Quantised weights that read the same rows become one: {@code q_proj}, {@code k_proj} and {@code
- * v_proj} are {@code qkv_proj}, {@code gate_proj} and {@code up_proj} are {@code gate_up_proj}. One
- * product with more columns takes less time than three, and the rows are cut into bytes once. A
- * quantised row has its own scales, so nothing else changes. Weights that are not quantised stay
- * apart: they lie where the file has them.
+ * Weights that are brought into a kernel's form and read the same rows become one: {@code q_proj},
+ * {@code k_proj} and {@code v_proj} are {@code qkv_proj}, {@code gate_proj} and {@code up_proj} are
+ * {@code gate_up_proj}. One product with more columns takes less time than three, and what the kernel
+ * wants of the rows is made once. A quantised row has its own scales, so nothing else changes. Weights
+ * that lie where the file has them stay apart.
  */
 final class JoinedProjections {
   private static final Map<String, List<String>> JOINED =
@@ -29,17 +29,17 @@ final class JoinedProjections {
   /**
    * {@return the slices with what belongs together joined, biases too, in order}
    *
-   * @param quantised which tensors are quantised
+   * @param linear which tensors {@code core/nn/linear} reads
    */
-  static Map<String, Slice> of(Map<String, Slice> slices, Predicate<String> quantised) {
+  static Map<String, Slice> of(Map<String, Slice> slices, Predicate<String> linear) {
     Map<String, Slice> found = new LinkedHashMap<>(slices);
     for (String name : slices.keySet()) {
       Matcher first = FIRST.matcher(name);
-      if (first.matches() && quantised.test(name)) {
+      if (first.matches() && linear.test(name)) {
         JOINED.forEach(
             (joined, parts) -> {
               if (parts.get(0).equals(first.group(2))) {
-                join(found, first.group(1), parts, joined, first.group(3), quantised);
+                join(found, first.group(1), parts, joined, first.group(3), linear);
               }
             });
       }
@@ -53,11 +53,11 @@ final class JoinedProjections {
       List<String> parts,
       String joined,
       String after,
-      Predicate<String> quantised) {
+      Predicate<String> linear) {
     List<String> weights = parts.stream().map(p -> before + p + after + ".weight").toList();
     List<String> biases = parts.stream().map(p -> before + p + after + ".bias").toList();
     boolean biased = biases.stream().anyMatch(slices::containsKey);
-    if (!weights.stream().allMatch(quantised)
+    if (!weights.stream().allMatch(linear)
         || !joins(slices, weights, 2)
         || biased && !joins(slices, biases, 1)) {
       return;

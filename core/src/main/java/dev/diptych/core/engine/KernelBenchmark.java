@@ -58,7 +58,7 @@ public final class KernelBenchmark {
       int copies = (int) Math.min(64, 1 + WEIGHT_BYTES / (2 * numbers));
       boolean packs;
       try (TorchScript loader = TorchScript.load(device, WeightLoader.class, List.of())) {
-        packs = Quantiser.packs(loader, scope.add(device.floats(new float[1], 1)));
+        packs = KernelForm.packs8(loader, scope.add(device.floats(new float[1], 1)));
       }
       for (DType dtype : List.of(DType.BFLOAT16, DType.INT8, DType.INT4)) {
         String maker =

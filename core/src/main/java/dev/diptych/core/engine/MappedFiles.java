@@ -1,5 +1,6 @@
 package dev.diptych.core.engine;
 
+import dev.diptych.core.WeightMemory;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.StoredType;
@@ -57,7 +58,8 @@ final class MappedFiles implements AutoCloseable {
    */
   Value tensor(WeightLoader.Slice slice, int code) {
     StoredType type = code == WeightLoader.FLOAT32 ? StoredType.F32 : StoredType.BF16;
-    if (!device.mapsFiles()
+    if (device.gpu()
+        || device.weightMemory() != WeightMemory.MAPPED
         || slice.pieces().size() != 1
         || ByteOrder.nativeOrder() != ByteOrder.LITTLE_ENDIAN) {
       return null;

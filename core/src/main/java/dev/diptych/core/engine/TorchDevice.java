@@ -11,6 +11,7 @@ import ai.djl.pytorch.jni.JniUtils;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.EngineException;
 import dev.diptych.core.LoadOptions;
+import dev.diptych.core.WeightMemory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -26,11 +27,11 @@ import java.util.Map;
  */
 public final class TorchDevice implements AutoCloseable {
   private final PtNDManager manager;
-  private final boolean mapsFiles;
+  private final WeightMemory weightMemory;
 
-  private TorchDevice(PtNDManager manager, boolean mapsFiles) {
+  private TorchDevice(PtNDManager manager, WeightMemory weightMemory) {
     this.manager = manager;
-    this.mapsFiles = mapsFiles;
+    this.weightMemory = weightMemory;
   }
 
   /**
@@ -39,7 +40,7 @@ public final class TorchDevice implements AutoCloseable {
    * @throws EngineException as {@link #open(DeviceChoice)}
    */
   public static TorchDevice open(LoadOptions options) {
-    return open(options.device(), !options.copyWeights());
+    return open(options.device(), options.weightMemory());
   }
 
   /**
@@ -49,22 +50,22 @@ public final class TorchDevice implements AutoCloseable {
    *     the message names the remedy
    */
   public static TorchDevice open(DeviceChoice choice) {
-    return open(choice, true);
+    return open(choice, WeightMemory.MAPPED);
   }
 
-  private static TorchDevice open(DeviceChoice choice, boolean mapsFiles) {
+  private static TorchDevice open(DeviceChoice choice, WeightMemory weightMemory) {
     Engine engine = LibTorch.engine();
     boolean gpu = choice != DeviceChoice.CPU && engine.getGpuCount() > 0;
     if (choice == DeviceChoice.GPU && !gpu) {
       throw new EngineException(LibTorch.noGpu());
     }
     Device device = gpu ? Device.gpu() : Device.cpu();
-    return new TorchDevice((PtNDManager) engine.newBaseManager(device), mapsFiles && !gpu);
+    return new TorchDevice((PtNDManager) engine.newBaseManager(device), weightMemory);
   }
 
-  /** {@return whether a tensor may lie where the page cache has its file} */
-  boolean mapsFiles() {
-    return mapsFiles;
+  /** {@return where weights lie, if this is no GPU} */
+  WeightMemory weightMemory() {
+    return weightMemory;
   }
 
   /** {@return whether this is a GPU} */

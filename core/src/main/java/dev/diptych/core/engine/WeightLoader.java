@@ -3,6 +3,7 @@ package dev.diptych.core.engine;
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.UnsupportedModelException;
+import dev.diptych.core.WeightMemory;
 import dev.diptych.core.weights.Checkpoint;
 import dev.diptych.core.weights.StoredType;
 import dev.diptych.core.weights.TensorSpec;
@@ -19,7 +20,7 @@ import java.util.function.Predicate;
  *
  * <p>On the CPU a tensor of the model's own dtype is not copied: it lies where the page cache has
  * its file ({@link MappedFiles}). Where that cannot be, or {@link
- * dev.diptych.core.LoadOptions#copyWeights} forbids it, it is read straight into memory of its own,
+ * dev.diptych.core.WeightMemory} forbids it, it is read straight into memory of its own,
  * by several threads. Everything else goes through a small buffer that is read from the file. So
  * the heap limit never hurts, and a file that shrinks while it is loaded gives an error.
  */
@@ -96,18 +97,18 @@ public final class WeightLoader {
   /**
    * {@return bytes that these tensors take in memory in this dtype}
    *
-   * @param quantised which tensors are quantised where the dtype says so and their shape allows it
+   * @param linear which tensors are quantised where the dtype says so and their shape allows it
    */
-  public static long bytes(
-      Map<String, Slice> slices, DType dtype, Predicate<String> quantised) {
-    Map<String, Slice> all = dtype.quantised() ? JoinedProjections.of(slices, quantised) : slices;
+  public static long bytes(Map<String, Slice> slices, DType dtype, Predicate<String> linear) {
+    Map<String, Slice> all = dtype.quantised() ? JoinedProjections.of(slices, linear) : slices;
     return all.entrySet().stream()
         .mapToLong(
             e -> {
-              Quantiser quantiser = Quantiser.of(dtype, e.getKey(), e.getValue(), quantised);
-              return quantiser == null
+              KernelForm form =
+                  KernelForm.of(dtype, WeightMemory.COPIED, e.getKey(), e.getValue(), linear);
+              return form == null
                   ? e.getValue().elements() * dtype.bytes()
-                  : quantiser.bytes(e.getValue());
+                  : form.bytes(e.getValue());
             })
         .sum();
   }
@@ -125,17 +126,17 @@ public final class WeightLoader {
   }
 
   /**
-   * Loads tensors, and quantises some of them as they come: no two forms of more than one tensor are
-   * in memory at once.
+   * Loads tensors, and quantises or packs some of them as they come: no two forms of more than some
+   * rows of them are in memory at once, but for the one tensor that is packed.
    *
    * @param slices what to load, by the names that the script knows
    * @param dtype any but {@link DType#AUTO}
-   * @param quantised which tensors, all named {@code X.weight} and read by {@code
-   *     core.nn.linear}, are quantised where the dtype says so; shapes that the kernels do not take
-   *     stay as they are
+   * @param linear which tensors, all named {@code X.weight} and read by {@code core.nn.linear}, are
+   *     quantised where the dtype says so, or packed where {@link WeightMemory} does; shapes that the
+   *     kernels do not take stay as they are
    * @return a Dict[str, Tensor], with {@code X.scales}, perhaps {@code X.shift}, or {@code
-   *     X.scales_and_zeros} beside what was quantised, and quantised projections that read the same
-   *     rows as one tensor ({@link JoinedProjections})
+   *     X.scales_and_zeros} beside what was quantised, and such projections that read the same rows as
+   *     one tensor ({@link JoinedProjections})
    * @throws UnsupportedModelException if the dtype is quantised and the device is a GPU
    */
   public static Value load(
@@ -143,27 +144,38 @@ public final class WeightLoader {
       Checkpoint checkpoint,
       Map<String, Slice> slices,
       DType dtype,
-      Predicate<String> quantised) {
-    return load(device, checkpoint, slices, dtype, quantised, true);
+      Predicate<String> linear) {
+    return load(device, checkpoint, slices, dtype, linear, true);
   }
 
   /**
    * Loads as the other does.
    *
-   * @param mayPack false: 8 bits as a processor takes them that multiplies no bytes exactly
+   * @param mayPack8 false: 8 bits as a processor takes them that multiplies no bytes exactly
    */
   static Value load(
       TorchDevice device,
       Checkpoint checkpoint,
       Map<String, Slice> asked,
       DType dtype,
-      Predicate<String> quantised,
-      boolean mayPack) {
-    Map<String, Slice> slices = dtype.quantised() ? JoinedProjections.of(asked, quantised) : asked;
+      Predicate<String> linear,
+      boolean mayPack8) {
     if (dtype.quantised() && device.gpu()) {
       throw new UnsupportedModelException(
           dtype + " weights run on the CPU only\n  remedy   dtype BFLOAT16, or device CPU");
     }
+    WeightMemory memory = device.gpu() ? WeightMemory.COPIED : device.weightMemory();
+    boolean packed = dtype == DType.BFLOAT16 && memory == WeightMemory.PACKED;
+    Map<String, Slice> slices =
+        dtype.quantised() || packed ? JoinedProjections.of(asked, linear) : asked;
+    Map<String, KernelForm> forms = new LinkedHashMap<>();
+    slices.forEach(
+        (name, slice) -> {
+          KernelForm form = KernelForm.of(dtype, memory, name, slice, linear);
+          if (form != null) {
+            forms.put(name, form);
+          }
+        });
     // The reads end before the tensors that they fill are closed.
     try (Scope scope = new Scope();
         DirectReads reads = new DirectReads();
@@ -172,22 +184,14 @@ public final class WeightLoader {
       Value like = scope.add(device.floats(new float[1], 1));
       Job job = new Job(device, script, like, checkpoint, dtype, new Staging(), reads, scope);
       Map<String, Value> tensors = new LinkedHashMap<>();
-      Map<String, Quantiser> quantisers = new LinkedHashMap<>();
-      Map<Quantiser, Slice> all = new LinkedHashMap<>();
-      slices.forEach(
-          (name, slice) -> {
-            Quantiser quantiser = Quantiser.of(dtype, name, slice, quantised);
-            if (quantiser != null) {
-              quantisers.put(name, quantiser);
-              all.put(quantiser, slice);
-            }
-          });
-      try (Quantiser.Work work = new Quantiser.Work(device, script, like, mayPack, all)) {
+      Map<KernelForm, Slice> all = new LinkedHashMap<>();
+      forms.forEach((name, form) -> all.put(form, slices.get(name)));
+      try (KernelForm.Work work = new KernelForm.Work(device, script, like, mayPack8, all)) {
         slices.forEach(
             (name, slice) -> {
-              Quantiser quantiser = quantisers.get(name);
-              if (quantiser != null) {
-                work.put(quantiser, name, slice, each -> rows(job, slice, each), tensors, scope);
+              KernelForm form = forms.get(name);
+              if (form != null) {
+                work.put(form, name, slice, each -> rows(job, slice, each), tensors, scope);
                 return;
               }
               Value tensor = mapped.tensor(slice, code(dtype));

@@ -38,8 +38,8 @@ class WeightLoader(Module):
         # raw: int8, the bytes of rows of `width` numbers of dtype `stored`
         return torch.view_copy(raw, dtype=stored).view(-1, width)
 
-    # A tensor is quantised in three steps: begin, rows as they are read, end. `scratch` is for
-    # integers that are packed at the end; `how` is 1 to pack 8 bits and 0 not to, or the group of 4.
+    # A tensor gets its kernel's form in three steps: begin, rows as they are read, end. `scratch` is
+    # for numbers that are packed at the end; `how` is 1 to pack 8 bits and 0 not to, or the group of 4.
     # Some rows at a time, whose passing forms stay in the processor's cache.
 
     def begin8(self, n: int, k: int, how: int, scratch: Tensor) -> List[Tensor]:
@@ -95,6 +95,16 @@ class WeightLoader(Module):
     def end4(self, begun: List[Tensor], how: int) -> List[Tensor]:
         # -> packed uint8 [N, K/2], (scale, zero) [K/G, N, 2] bfloat16
         return [torch._convert_weight_to_int4pack_for_cpu(begun[0], 1), begun[1]]
+
+    def begin16(self, n: int, k: int, how: int, scratch: Tensor) -> List[Tensor]:
+        return [scratch.narrow(0, 0, n * k).view(n, k)]
+
+    def rows16(self, x: Tensor, begun: List[Tensor], row: int, how: int) -> int:
+        begun[0].narrow(0, row, x.shape[0]).copy_(x)
+        return row + x.shape[0]
+
+    def end16(self, begun: List[Tensor], how: int) -> List[Tensor]:
+        return [ops.mkldnn._reorder_linear_weight(begun[0], 512)]
 
     def numbers4(self, f: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         # f: [R, K/G, G], scale, zero: [R, K/G] -> [R, K/G, G], not rounded

@@ -1,4 +1,4 @@
-# A weight is stored in the model's dtype, or quantised: int8 [N, K] with a scale a row, `.scales` [N],
+# A weight is stored in the model's dtype, bfloat16 perhaps in oneDNN's packing, or quantised: int8 [N, K] with a scale a row, `.scales` [N],
 # in oneDNN's packing where that multiplies integers exactly (then `.shift` [N] lies beside it), and
 # plain elsewhere; int4 packed for this processor, uint8 [N, K/2], `.scales_and_zeros` [K/G, N, 2] for
 # groups of G. The kernels for quantised weights check nothing: the loader quantises only shapes that
@@ -11,6 +11,9 @@ def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
     # x: [..., K] -> [..., N]
     weight = w[name + ".weight"]
     bias = w.get(name + ".bias")
+    if weight.is_mkldnn and weight.dtype == 15:
+        return ops.mkldnn._linear_pointwise(x, weight, bias, "none",
+                annotate(List[Optional[number]], []), "")
     if weight.is_mkldnn:
         rows = x.reshape(-1, x.shape[-1])
         shift = w[name + ".shift"]

@@ -5,6 +5,7 @@ import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.UnifiedModel;
+import dev.diptych.core.WeightMemory;
 import dev.diptych.core.UnsupportedRequestException;
 import dev.diptych.examples.Demo;
 import dev.diptych.examples.DemoModel;
@@ -67,9 +68,14 @@ final class ModelOptions {
   Path imageCoder;
 
   @Option(
-      names = "--copy-weights",
-      description = "Give weights memory of their own, where files may change or a drive go away.")
-  boolean copyWeights;
+      names = "--weights",
+      paramLabel = "WHERE",
+      defaultValue = "mapped",
+      converter = WeightMemoryConverter.class,
+      description =
+          "mapped where the files lie; copied, where files may change or a drive go away; or packed:"
+              + " bfloat16 loads slower and computes faster (default: ${DEFAULT-VALUE}).")
+  WeightMemory weightMemory;
 
   /** Bytes for pictures that are asked about again; no option of its own. */
   long pictureMemory;
@@ -138,15 +144,13 @@ final class ModelOptions {
         LoadOptions.DEFAULT
             .withDevice(device)
             .withDtype(dtype)
-            .withPictureMemory(pictureMemory);
+            .withPictureMemory(pictureMemory)
+            .withWeightMemory(weightMemory);
     if (imageDecoder != null) {
       options = options.withImageDecoder(imageDecoder);
     }
     if (imageCoder != null) {
       options = options.withImageCoder(imageCoder);
-    }
-    if (copyWeights) {
-      options = options.withCopiedWeights();
     }
     long begin = System.nanoTime();
     UnifiedModel loaded = Diptych.load(folder(), options);
@@ -193,6 +197,19 @@ final class ModelOptions {
   }
 
   /** Lower case on the command line, whatever the locale. */
+  static final class WeightMemoryConverter implements ITypeConverter<WeightMemory> {
+    @Override
+    public WeightMemory convert(String value) {
+      return switch (value) {
+        case "mapped" -> WeightMemory.MAPPED;
+        case "copied" -> WeightMemory.COPIED;
+        case "packed" -> WeightMemory.PACKED;
+        default ->
+            throw new TypeConversionException("expected mapped, copied or packed; found " + value);
+      };
+    }
+  }
+
   static final class DTypeConverter implements ITypeConverter<DType> {
     @Override
     public DType convert(String value) {
