@@ -18,6 +18,8 @@ import java.util.regex.Pattern;
 final class KernelForm {
   // The int8 kernel reads 16 numbers of a row at once and has no end for a shorter rest.
   private static final int INT8_STEP = 16;
+  // So many products of a byte and a byte are the most that 32 bits hold.
+  private static final int INT8_COLUMNS = Integer.MAX_VALUE / (255 * 127);
   // The int4 kernel packs 16 rows together.
   private static final int INT4_ROWS = 16;
   private static final int[] INT4_GROUPS = {64, 32};
@@ -79,7 +81,9 @@ final class KernelForm {
     long rows = slice.shape().get(0);
     long columns = slice.shape().get(1);
     if (dtype == DType.INT8 || !IN_FOUR_BITS.matcher(name).matches()) {
-      return columns % INT8_STEP == 0 ? new KernelForm(Kind.INT8, 0) : null;
+      return columns % INT8_STEP == 0 && columns <= INT8_COLUMNS
+          ? new KernelForm(Kind.INT8, 0)
+          : null;
     }
     for (int group : INT4_GROUPS) {
       if (columns % group == 0 && rows % INT4_ROWS == 0) {
