@@ -104,6 +104,8 @@ class WeightLoader(Module):
         return row + x.shape[0]
 
     def end16(self, begun: List[Tensor], how: int) -> List[Tensor]:
+        if not ops.mkldnn._is_mkldnn_bf16_supported():
+            return [begun[0].clone()]  # oneDNN may be told to use less than the processor can
         return [ops.mkldnn._reorder_linear_weight(begun[0], 512)]
 
     def numbers4(self, f: Tensor, scale: Tensor, zero: Tensor) -> Tensor:

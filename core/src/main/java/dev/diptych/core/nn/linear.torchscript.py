@@ -1,10 +1,10 @@
-# A weight is stored in the model's dtype, bfloat16 perhaps in oneDNN's packing, or quantised: int8 [N, K] with a scale a row, `.scales` [N],
-# in oneDNN's packing where that multiplies integers exactly (then `.shift` [N] lies beside it), and
-# plain elsewhere; int4 packed for this processor, uint8 [N, K/2], `.scales_and_zeros` [K/G, N, 2] for
-# groups of G. The kernels for quantised weights check nothing: the loader quantises only shapes that
-# they take. Those for int4 and plain int8 win while rows of x are few. For many, rows of the weight
-# become bfloat16 again, so many at a time that they stay in the processor's cache, and the dense
-# product takes them.
+# A weight is stored in the model's dtype, bfloat16 perhaps in oneDNN's packing, or quantised: int8
+# [N, K] with a scale a row, `.scales` [N], in oneDNN's packing where that multiplies integers exactly
+# (then `.shift` [N] lies beside it), and plain elsewhere; int4 packed for this processor, uint8
+# [N, K/2], `.scales_and_zeros` [K/G, N, 2] for groups of G. The kernels for quantised weights check
+# nothing: the loader quantises only shapes that they take. Those for int4 and plain int8 win while rows
+# of x are few. For many, rows of the weight become bfloat16 again, so many at a time that they stay in
+# the processor's cache, and the dense product takes them.
 
 
 def linear(x: Tensor, w: Dict[str, Tensor], name: str) -> Tensor:
