@@ -35,6 +35,7 @@ public final class LibTorch {
       requireCache();
       try {
         engine = Engine.getEngine("PyTorch");
+        keepWithinQuota();
       } catch (RuntimeException | LinkageError e) {
         throw new EngineException(missing(e), e);
       }
@@ -152,6 +153,18 @@ public final class LibTorch {
               + "\n  remedy   set the environment variable ENGINE_CACHE_DIR to a folder that this"
               + " user can write, with 1 GB free",
           e);
+    }
+  }
+
+  /** A number of threads that somebody chose stays. */
+  private static void keepWithinQuota() {
+    int processors = CpuQuota.processors();
+    boolean chosen =
+        System.getProperty("ai.djl.pytorch.num_threads") != null
+            || System.getenv("OMP_NUM_THREADS") != null
+            || System.getenv("MKL_NUM_THREADS") != null;
+    if (!chosen && processors > 0 && processors < JniUtils.getNumThreads()) {
+      JniUtils.setNumThreads(processors);
     }
   }
 

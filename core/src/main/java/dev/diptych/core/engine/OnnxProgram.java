@@ -36,7 +36,8 @@ public final class OnnxProgram implements AutoCloseable {
   /**
    * How a program is run.
    *
-   * @param threads threads of one run; 0 leaves it to ONNX Runtime, which takes one for each core
+   * @param threads threads of one run; 0 leaves it to ONNX Runtime, which takes one for each core,
+   *     or to a container's quota where that is less
    * @param device {@code GPU} asks for CUDA; {@code AUTO} means the CPU
    */
   public record Options(int threads, DeviceChoice device) {
@@ -240,8 +241,9 @@ public final class OnnxProgram implements AutoCloseable {
       throws OrtException {
     OrtSession.SessionOptions settings = new OrtSession.SessionOptions();
     settings.setOptimizationLevel(OrtSession.SessionOptions.OptLevel.ALL_OPT);
-    if (options.threads() > 0) {
-      settings.setIntraOpNumThreads(options.threads());
+    int threads = options.threads() > 0 ? options.threads() : CpuQuota.processors();
+    if (threads > 0) {
+      settings.setIntraOpNumThreads(threads);
     }
     // Its threads wait busily between nodes; after a run the cores belong to libtorch again.
     settings.addConfigEntry("session.force_spinning_stop", "1");
