@@ -7,14 +7,11 @@ import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.LoadOptions;
 import dev.diptych.core.WeightMemory;
-import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.engine.WeightLoader.Slice.Piece;
+import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.testing.Safetensors;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -173,8 +170,8 @@ class JoinedProjectionsTest {
     return slices;
   }
 
-  private Path file() throws IOException {
-    StringBuilder header = new StringBuilder("{");
+  private Path file() {
+    List<String> entries = new ArrayList<>();
     int end = 0;
     for (String entry : List.of("q 64 64", "k 32 64", "v 32 64", "g 96 64", "u 96 64", "d 64 96",
         "qb 64 1", "kb 32 1", "vb 32 1")) {
@@ -182,19 +179,14 @@ class JoinedProjectionsTest {
       int rows = Integer.parseInt(parts[1]);
       int columns = Integer.parseInt(parts[2]);
       String shape = columns == 1 ? "[" + rows + "]" : "[" + rows + "," + columns + "]";
-      header.append(end == 0 ? "" : ",").append('"').append(parts[0]);
-      header.append("\":{\"dtype\":\"F32\",\"shape\":").append(shape);
-      header.append(",\"data_offsets\":[").append(end).append(',');
+      int begin = end;
       end += 4 * rows * columns;
-      header.append(end).append("]}");
+      entries.add(Safetensors.entry(parts[0], "F32", shape, "[" + begin + "," + end + "]"));
     }
-    byte[] text = header.append('}').toString().getBytes(StandardCharsets.UTF_8);
-    ByteBuffer all = ByteBuffer.allocate(8 + text.length + end).order(ByteOrder.LITTLE_ENDIAN);
-    all.putLong(text.length).put(text);
-    for (float w : random(end / 4, 2)) {
-      all.putFloat(w);
-    }
-    return Files.write(folder.resolve("m.safetensors"), all.array());
+    return Safetensors.write(
+        folder.resolve("m.safetensors"),
+        "{" + String.join(",", entries) + "}",
+        Safetensors.floats(random(end / 4, 2)));
   }
 
   private static float[] random(int count, long seed) {

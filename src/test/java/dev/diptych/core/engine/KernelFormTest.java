@@ -6,11 +6,8 @@ import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
 import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.testing.Safetensors;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
@@ -275,17 +272,11 @@ class KernelFormTest {
     }
   }
 
-  private Path file(float[] weight, int n, int k) throws IOException {
+  private Path file(float[] weight, int n, int k) {
     String entry =
-        "{\"m.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}";
-    byte[] header = String.format(entry, n, k, 4 * n * k).getBytes(StandardCharsets.UTF_8);
-    ByteBuffer all =
-        ByteBuffer.allocate(8 + header.length + 4 * n * k).order(ByteOrder.LITTLE_ENDIAN);
-    all.putLong(header.length).put(header);
-    for (float w : weight) {
-      all.putFloat(w);
-    }
-    return Files.write(folder.resolve("m.safetensors"), all.array());
+        Safetensors.entry("m.weight", "F32", "[" + n + "," + k + "]", "[0," + 4 * n * k + "]");
+    return Safetensors.write(
+        folder.resolve("m.safetensors"), "{" + entry + "}", Safetensors.floats(weight));
   }
 
   private static float bfloat16(float x) {

@@ -5,12 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.testing.Safetensors;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
@@ -93,18 +90,11 @@ class OnnxWeightsTest {
     }
   }
 
-  private void write(String type, short[] bits, int elements) throws IOException {
-    byte[] header =
-        ("{\"vq.w\":{\"dtype\":\"" + type + "\",\"shape\":[" + elements + "],\"data_offsets\":[0,"
-                + 2 * bits.length + "]}}")
-            .getBytes(StandardCharsets.UTF_8);
-    ByteBuffer file =
-        ByteBuffer.allocate(8 + header.length + 2 * bits.length).order(ByteOrder.LITTLE_ENDIAN);
-    file.putLong(header.length).put(header);
-    for (short half : bits) {
-      file.putShort(half);
-    }
-    Files.write(folder.resolve("weights.safetensors"), file.array());
+  private void write(String type, short[] bits, int elements) {
+    String entry =
+        Safetensors.entry("vq.w", type, "[" + elements + "]", "[0," + 2 * bits.length + "]");
+    Safetensors.write(
+        folder.resolve("weights.safetensors"), "{" + entry + "}", Safetensors.shorts(bits));
   }
 
   private static OnnxGraph.Weight weight(String name, long... shape) {

@@ -6,9 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.diptych.core.CheckpointException;
 import dev.diptych.core.DType;
 import dev.diptych.core.DeviceChoice;
-import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.engine.WeightLoader.Slice.Piece;
+import dev.diptych.core.engine.WeightLoader.Slice;
 import dev.diptych.core.weights.Checkpoint;
+import dev.diptych.testing.Safetensors;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.ByteBuffer;
@@ -69,19 +70,11 @@ class WeightLoaderTest {
   @Test
   void joinsPiecesThatAreLargerThanTheBuffer() throws IOException {
     int side = 2100;
-    ByteBuffer data =
-        ByteBuffer.allocate(4 * side * side).order(ByteOrder.LITTLE_ENDIAN);
-    for (int i = 0; i < side * side; i++) {
-      data.putFloat(i);
+    float[] numbers = new float[side * side];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = i;
     }
-    byte[] header =
-        ("{\"x\":{\"dtype\":\"F32\",\"shape\":[" + side + "," + side
-                + "],\"data_offsets\":[0," + 4 * side * side + "]}}")
-            .getBytes(StandardCharsets.UTF_8);
-    ByteBuffer all =
-        ByteBuffer.allocate(8 + header.length + data.capacity()).order(ByteOrder.LITTLE_ENDIAN);
-    all.putLong(header.length).put(header).put(data.flip());
-    Path file = Files.write(folder.resolve("large.safetensors"), all.array());
+    Path file = square("F32", side, Safetensors.floats(numbers));
     Piece whole = new Piece("x", 0, side);
 
     float[] columns =
@@ -155,18 +148,18 @@ class WeightLoaderTest {
   }
 
   /** A square of bfloat16 integers that count to 250 again and again. */
-  private Path halves(int side) throws IOException {
-    byte[] header =
-        ("{\"x\":{\"dtype\":\"BF16\",\"shape\":[" + side + "," + side
-                + "],\"data_offsets\":[0," + 2 * side * side + "]}}")
-            .getBytes(StandardCharsets.UTF_8);
-    ByteBuffer all =
-        ByteBuffer.allocate(8 + header.length + 2 * side * side).order(ByteOrder.LITTLE_ENDIAN);
-    all.putLong(header.length).put(header);
-    for (int i = 0; i < side * side; i++) {
-      all.putShort((short) (Float.floatToRawIntBits(i % 251) >>> 16));
+  private Path halves(int side) {
+    short[] numbers = new short[side * side];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = (short) (Float.floatToRawIntBits(i % 251) >>> 16);
     }
-    return Files.write(folder.resolve("halves.safetensors"), all.array());
+    return square("BF16", side, Safetensors.shorts(numbers));
+  }
+
+  private Path square(String type, int side, byte[] data) {
+    String entry =
+        Safetensors.entry("x", type, "[" + side + "," + side + "]", "[0," + data.length + "]");
+    return Safetensors.write(folder.resolve(type + ".safetensors"), "{" + entry + "}", data);
   }
 
   private float[] join(DType dtype, Slice slice) throws IOException {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.diptych.core.CheckpointException;
+import dev.diptych.testing.Safetensors;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;

@@ -1,5 +1,6 @@
 package dev.diptych.core.weights;
 
+import dev.diptych.testing.Safetensors;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;

@@ -12,6 +12,7 @@ import dev.diptych.core.Output;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
+import dev.diptych.core.engine.LibTorch;
 import dev.diptych.core.engine.Value;
 import dev.diptych.models.ModelContract;
 import dev.diptych.models.deepseek.ChatPrompt;
@@ -64,6 +65,24 @@ class JanusSessionTest extends ModelContract {
     }
 
     assertThat(answerWithoutCache(everything, List.of(cat, coffee), 6)).isEqualTo(second.tokenIds());
+  }
+
+  /** The first turn makes a cache; the second finds room in it and neither makes nor copies one. */
+  @Test
+  void aSecondTurnFindsRoomInTheCacheOfTheFirst() {
+    GenerationRequest question =
+        GenerationRequest.builder()
+            .text("what is it?")
+            .options(GenerationOptions.builder().maxTokens(1).build())
+            .build();
+    try (Session session = model.newSession()) {
+      long begin = LibTorch.calls();
+      session.generate(question);
+      long middle = LibTorch.calls();
+      session.generate(question);
+
+      assertThat(LibTorch.calls() - middle).isEqualTo(middle - begin - 1);
+    }
   }
 
   /** One prefill of all ids, then one whole prefill for every token: no cache is reused. */

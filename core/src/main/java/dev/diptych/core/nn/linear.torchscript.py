@@ -75,7 +75,7 @@ def packed8(x: Tensor, weight: Tensor, scales: Tensor, shift: Tensor) -> Tensor:
     found = x.new_empty([M, scales.shape[0]])
     shift256 = shift * 256.0
     first = 0
-    for rows in x.split(512):
+    for rows in x.split(256):
         most, high, low = __torch__.core.nn.linear.bytes8(rows)
         y = ops.onednn.qlinear_pointwise(high.to(2).to(0), 256.0, 0, weight, scales, shift, shift256,
                 1.0, 0, 6, "none", none, "")

@@ -29,6 +29,9 @@ import java.util.stream.Stream;
  * conversation as it is, because Janus was trained on the two apart.
  */
 final class JanusSession extends Session {
+  // A turn with a picture, its answer and a question.
+  private static final int SPARE = 1024;
+
   private final JanusModel model;
   private JanusTransformer.Cache cache;
   // What the cache holds, and what the next turn reads first: the tokens that ended the last answer.
@@ -209,14 +212,28 @@ final class JanusSession extends Session {
     return id;
   }
 
+  /**
+   * Makes room in the cache. One that is too small is copied whole, so there is room for the next turns
+   * as well where memory is plenty: on the CPU what is not written to takes none.
+   */
   private void reserve(int positions) {
     if (cache != null && cache.capacity() >= positions) {
       return;
     }
-    model.requireMemory("the conversation's cache", model.transformer().cacheBytes(1, positions));
-    JanusTransformer.Cache larger = model.transformer().newCache(1, positions);
+    JanusTransformer transformer = model.transformer();
+    int context = model.capabilities().maxSequenceLength();
+    int ample = (int) Math.min(context, positions + Math.max(SPARE, positions / 2L));
+    boolean plenty = transformer.cacheBytes(1, ample) <= model.room() / 2;
+    int capacity = plenty && !transformer.gpu() ? ample : positions;
+    model.requireMemory("the conversation's cache", transformer.cacheBytes(1, capacity));
+    JanusTransformer.Cache larger = transformer.newCache(1, capacity);
     if (cache != null) {
-      model.transformer().copyCache(cache, larger, length);
+      try {
+        transformer.copyCache(cache, larger, length);
+      } catch (RuntimeException | Error e) {
+        larger.close();
+        throw e;
+      }
       cache.close();
     }
     cache = larger;

@@ -108,6 +108,11 @@ final class JanusTransformer implements AutoCloseable {
     }
   }
 
+  /** {@return whether the weights and caches are on a GPU} */
+  boolean gpu() {
+    return device.gpu();
+  }
+
   /** {@return bytes that a cache takes} */
   long cacheBytes(long rows, long capacity) {
     LlamaSizes c = config.text();
