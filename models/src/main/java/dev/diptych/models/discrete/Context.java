@@ -12,7 +12,7 @@ import java.util.function.LongConsumer;
  * sequence that is cut keeps what stands before the cut.
  */
 final class Context implements AutoCloseable {
-  // A cache that grows does so in steps of this, so that a chat does not copy it at every turn.
+  // So much more than is asked for, so that neither an answer nor every turn of a chat copies the cache.
   private static final int GROWTH = 256;
 
   private final DiscreteTransformer transformer;
@@ -78,7 +78,11 @@ final class Context implements AutoCloseable {
   long growth(int capacity) {
     return cache != null && cache.capacity() >= capacity
         ? 0
-        : transformer.cacheBytes(1, Math.min(limit, capacity + GROWTH));
+        : transformer.cacheBytes(1, grown(capacity));
+  }
+
+  private int grown(int capacity) {
+    return (int) Math.min(limit, capacity + (long) GROWTH);
   }
 
   /**
@@ -91,8 +95,7 @@ final class Context implements AutoCloseable {
     if (cache != null && cache.capacity() >= capacity) {
       return;
     }
-    int grown = cache == null ? capacity : Math.max(capacity, cache.capacity() + GROWTH);
-    grown = Math.min(limit, grown);
+    int grown = grown(capacity);
     requireMemory.accept(transformer.cacheBytes(1, grown));
     DiscreteTransformer.Cache larger = transformer.newCache(1, grown);
     if (cache != null) {
