@@ -22,6 +22,7 @@ import dev.diptych.core.ResourceLimitException;
 import dev.diptych.core.Session;
 import dev.diptych.core.UnifiedModel;
 import dev.diptych.core.UnsupportedRequestException;
+import dev.diptych.core.engine.LibTorch;
 import dev.diptych.core.engine.Value;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -149,6 +150,23 @@ public abstract class ModelContract extends ProbeContract {
               }
             })
         .build();
+  }
+
+  /** Nothing is made or copied on the way, by the first of them neither. */
+  @Test
+  void everyFurtherTokenTakesOneNativeCall() {
+    List<Long> calls = new ArrayList<>();
+    for (int most = 1; most <= 4; most++) {
+      try (Session session = model.newSession()) {
+        long begin = LibTorch.calls();
+        assertThat(session.generate(ask("first", most)).tokenIds()).hasSize(most);
+        calls.add(LibTorch.calls() - begin);
+      }
+    }
+
+    assertThat(calls)
+        .containsExactly(
+            calls.get(0), calls.get(0) + 1, calls.get(0) + 2, calls.get(0) + 3);
   }
 
   @Test

@@ -17,7 +17,7 @@ public final class Context implements AutoCloseable {
 
   // Rows read at once: small enough to cancel between, large enough for full matrix speed.
   private static final int CHUNK = 512;
-  // A cache that grows does so in steps of this, so that a chat does not copy it at every turn.
+  // So much more than is asked for, so that neither an answer nor every turn of a chat copies the cache.
   private static final int GROWTH = 256;
 
   private final DenoisingTransformer transformer;
@@ -162,8 +162,7 @@ public final class Context implements AutoCloseable {
   }
 
   private int grown(int capacity) {
-    int grown = cache == null ? capacity : Math.max(capacity, cache.capacity() + GROWTH);
-    return Math.min(limit, grown);
+    return (int) Math.min(limit, capacity + (long) GROWTH);
   }
 
   /**

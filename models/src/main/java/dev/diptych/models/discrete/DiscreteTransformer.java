@@ -126,11 +126,14 @@ public final class DiscreteTransformer implements AutoCloseable {
   /**
    * Keys and values of every layer.
    *
+   * @param alone the same as the one group of a batch, as every step takes it
    * @param capacity positions that fit
    */
-  record Cache(Value tensors, int rows, int capacity, Runnable onClose) implements AutoCloseable {
+  record Cache(Value tensors, Value alone, int rows, int capacity, Runnable onClose)
+      implements AutoCloseable {
     @Override
     public void close() {
+      alone.close();
       tensors.close();
       onClose.run();
     }
@@ -159,11 +162,18 @@ public final class DiscreteTransformer implements AutoCloseable {
               scope.add(device.of(capacity)),
               scope.add(device.of(device.turnedKeys())),
               weights);
+      Value alone;
+      try {
+        alone = script.call("one", tensors);
+      } catch (RuntimeException | Error e) {
+        tensors.close();
+        throw e;
+      }
       AtomicLong bytes = new AtomicLong(cacheBytes(rows, capacity));
       openCacheBytes.addAndGet(bytes.get());
       // Closing again gives nothing back.
       return new Cache(
-          tensors, rows, capacity, () -> openCacheBytes.addAndGet(-bytes.getAndSet(0)));
+          tensors, alone, rows, capacity, () -> openCacheBytes.addAndGet(-bytes.getAndSet(0)));
     }
   }
 
@@ -213,7 +223,7 @@ public final class DiscreteTransformer implements AutoCloseable {
       return script.call(
           "prefill",
           call.add(device.longs(ids, 1, ids.length)),
-          call.add(groups(List.of(cache))),
+          cache.alone(),
           rope,
           call.add(device.ints(pos)),
           headDim,
@@ -293,7 +303,7 @@ public final class DiscreteTransformer implements AutoCloseable {
                 script.call(
                     "decode_text",
                     call.add(device.longs(ids, 1, ids.length)),
-                    call.add(groups(List.of(cache))),
+                    cache.alone(),
                     rope,
                     call.add(device.ints(pos)),
                     headDim,
@@ -330,7 +340,7 @@ public final class DiscreteTransformer implements AutoCloseable {
                 script.call(
                     "decode_choice",
                     call.add(device.longs(ids, 1, ids.length)),
-                    call.add(groups(List.of(cache))),
+                    cache.alone(),
                     rope,
                     call.add(device.ints(pos)),
                     headDim,
@@ -482,7 +492,7 @@ public final class DiscreteTransformer implements AutoCloseable {
               script.call(
                   method,
                   scope.add(device.longs(ids, 1, ids.length)),
-                  scope.add(groups(List.of(cache))),
+                  cache.alone(),
                   rope,
                   headDim,
                   shape,
