@@ -32,19 +32,19 @@ public final class KernelBenchmark {
    * Measures.
    *
    * @param outputs rows N of the weight, a multiple of 16
-   * @param inputs columns K of the weight, a multiple of 64
+   * @param inputs columns K of the weight, a multiple of 32
    * @param rows how many rows are multiplied
    * @param rounds how often, after one to warm up; at least 1
    * @return for every number of rows: bfloat16, int8, int4
    * @throws IllegalArgumentException if a number is not as said; the kernels check nothing
    */
   public static List<Figure> measure(int outputs, int inputs, List<Integer> rows, int rounds) {
-    boolean sizes = outputs > 0 && outputs % 16 == 0 && inputs > 0 && inputs % 64 == 0;
+    boolean sizes = outputs > 0 && outputs % 16 == 0 && inputs > 0 && inputs % 32 == 0;
     if (!sizes || rounds < 1 || rows.stream().anyMatch(r -> r < 1)) {
       throw new IllegalArgumentException(
           "Cannot multiply " + rows + " rows by a weight of " + outputs + "x" + inputs + " in "
               + rounds + " rounds\n  expected rows and rounds of at least 1, a multiple of 16 and a"
-              + " multiple of 64");
+              + " multiple of 32");
     }
     List<Figure> figures = new ArrayList<>();
     try (Scope scope = new Scope()) {
@@ -98,7 +98,7 @@ public final class KernelBenchmark {
   private static long bytes(DType dtype, long n, long k) {
     return switch (dtype) {
       case INT8 -> n * k + 2 * n;
-      case INT4 -> n * k / 2 + 4 * n * (k / 64);
+      case INT4 -> n * k / 2 + 4 * n * (k / 32);
       default -> 2 * n * k;
     };
   }

@@ -22,7 +22,7 @@ class KernelBenchmark(Module):
         w: Dict[str, Tensor] = {}
         q = torch.randint(0, 16, [n, k], dtype=3)
         w["m.weight"] = torch._convert_weight_to_int4pack_for_cpu(q, 1)
-        w["m.scales_and_zeros"] = (torch.rand([k // 64, n, 2], dtype=6) * 0.01).to(15)
+        w["m.scales_and_zeros"] = (torch.rand([k // 32, n, 2], dtype=6) * 0.01).to(15)
         return w
 
     def rows(self, m: int, k: int) -> Tensor:

@@ -36,7 +36,7 @@ final class KernelsCommand implements Callable<Integer> {
       names = "--inputs",
       paramLabel = "K",
       defaultValue = "4096",
-      description = "Columns of the weight, a multiple of 64 (default: ${DEFAULT-VALUE}).")
+      description = "Columns of the weight, a multiple of 32 (default: ${DEFAULT-VALUE}).")
   int inputs;
 
   @Option(
