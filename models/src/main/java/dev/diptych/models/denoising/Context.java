@@ -17,7 +17,7 @@ public final class Context implements AutoCloseable {
 
   // Rows read at once: small enough to cancel between, large enough for full matrix speed.
   private static final int CHUNK = 512;
-  // So much more than is asked for, so that neither an answer nor every turn of a chat copies the cache.
+  // A cache that grows does so in steps of this, so that a chat does not copy it at every turn.
   private static final int GROWTH = 256;
 
   private final DenoisingTransformer transformer;
@@ -162,7 +162,8 @@ public final class Context implements AutoCloseable {
   }
 
   private int grown(int capacity) {
-    return (int) Math.min(limit, capacity + (long) GROWTH);
+    int grown = cache == null ? capacity : Math.max(capacity, cache.capacity() + GROWTH);
+    return Math.min(limit, grown);
   }
 
   /**
@@ -218,7 +219,10 @@ public final class Context implements AutoCloseable {
     if (read == length || ids[length - 1] == NO_WORD) {
       throw new IllegalStateException("There is no unread word to go on from");
     }
-    reserve(length);
+    if (cache == null || cache.capacity() < length) {
+      // An answer follows, and a cache as long as its prompt would be copied by the first word.
+      reserve((int) Math.min(limit, length + (long) GROWTH));
+    }
     int words = length - 1;
     while (words > read && length - words < CHUNK && adjoin(words - 1)) {
       words--;
