@@ -17,7 +17,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.SplittableRandom;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -97,7 +96,7 @@ class JoinedProjectionsTest {
     slices.put(M + "up_proj.weight", new Slice("u", 0, List.of(96L, 64L)));
     slices.put(M + "down_proj.weight", new Slice("d", 0, List.of(64L, 96L)));
     Predicate<String> projections = name -> name.endsWith("_proj.weight");
-    float[] x = random(rows * D, 1);
+    float[] x = KernelFormTest.random(rows * D, 1);
     try (Scope scope = new Scope();
         Checkpoint checkpoint = Checkpoint.openFile(file())) {
       TorchDevice device = scope.add(TorchDevice.open(DeviceChoice.CPU));
@@ -129,7 +128,7 @@ class JoinedProjectionsTest {
     slices.put(M + "gate_proj.weight", new Slice("g", 0, List.of(96L, 64L)));
     slices.put(M + "up_proj.weight", new Slice("u", 0, List.of(96L, 64L)));
     slices.put(M + "down_proj.weight", new Slice("d", 0, List.of(64L, 96L)));
-    float[] x = random(rows * D, 3);
+    float[] x = KernelFormTest.random(rows * D, 3);
     List<float[]> answers = new ArrayList<>();
     for (WeightMemory memory : List.of(WeightMemory.MAPPED, WeightMemory.PACKED)) {
       try (Scope scope = new Scope();
@@ -186,15 +185,6 @@ class JoinedProjectionsTest {
     return Safetensors.write(
         folder.resolve("m.safetensors"),
         "{" + String.join(",", entries) + "}",
-        Safetensors.floats(random(end / 4, 2)));
-  }
-
-  private static float[] random(int count, long seed) {
-    SplittableRandom random = new SplittableRandom(seed);
-    float[] values = new float[count];
-    for (int i = 0; i < count; i++) {
-      values[i] = (float) (2 * random.nextDouble() - 1);
-    }
-    return values;
+        Safetensors.floats(KernelFormTest.random(end / 4, 2)));
   }
 }

@@ -283,7 +283,8 @@ class KernelFormTest {
     return Float.intBitsToFloat((Float.floatToRawIntBits(x) + 0x8000) & 0xffff0000);
   }
 
-  private static float[] random(int count, long seed) {
+  /** Between -1 and 1. */
+  static float[] random(int count, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {

@@ -22,8 +22,8 @@ final class KernelForm {
   private static final int INT8_COLUMNS = Integer.MAX_VALUE / (255 * 127);
   // The int4 kernel packs 16 rows together.
   private static final int INT4_ROWS = 16;
-  // Numbers with a scale of their own. With 64 the codes of a small model lie half as far again from
-  // those of float32, and a step takes as long.
+  // Numbers with a scale of their own. With 64 the codes of small models lie a quarter to half as far
+  // again from those of float32, and a step takes hardly less.
   private static final int INT4_GROUP = 32;
   private static final String WEIGHT = ".weight";
   // What the first layer loses goes through all others: of the layers of a small model it cost the
